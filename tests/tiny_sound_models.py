@@ -22,7 +22,7 @@ KINDS = (*WAVES, "whisper", "moonshine", "audio-spectrogram-transformer")
 
 
 SPECIAL = ("<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|transcribe|>", "<|translate|>", "<|notimestamps|>")
-END, START = 27, 28
+END, START, NO_TIMES = 27, 28, 32
 
 
 def save_writer(folder: Path, kind: str = "whisper") -> Path:

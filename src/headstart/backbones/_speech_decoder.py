@@ -2,7 +2,8 @@
 
 A text begins with the model's own prefix (start, language, task, no times), which is given in training and in
 generation alike and never asked for. Generation is the library's own search on the encoder's states, without the tokens
-that the model is told never to write, or not to begin with.
+that the model is told never to write, or not to begin with. Whisper also writes times where its prefix does not say
+that there are none: tokens before and behind each phrase, by the library's rules for them.
 """
 
 from __future__ import annotations
@@ -14,14 +15,21 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import GenerationMixin
+from transformers import GenerationConfig, GenerationMixin, WhisperTimeStampLogitsProcessor
 from transformers.modeling_outputs import BaseModelOutput
 
 from headstart.backbones._seq2seq_decoder import Seq2SeqDecoder
 from headstart.contracts.features import Features
-from headstart.contracts.generation import Change, Decoding, Scored
+from headstart.contracts.generation import Change, Decoding, Phrase, Scored
 from headstart.contracts.targets import PADDED_TARGET
 from headstart.kernel.errors import BackboneError
+
+NO_TIMES = "<|notimestamps|>"
+"""The token of a prefix by which no times are written; those of times follow it in the vocabulary."""
+TIME_STEP = 0.02
+"""Seconds from one token of a time to the next."""
+FIRST_TIME = 50
+"""The latest of them that a text may begin with: 1 s, as of Radford et al. 2022."""
 
 
 class SpeechDecoder(Seq2SeqDecoder):
@@ -37,6 +45,8 @@ class SpeechDecoder(Seq2SeqDecoder):
         self.longest = int(most) - len(self._prefix)
         self.end = int(config.eos_token_id)
         self.pad = self.end if config.pad_token_id is None else int(config.pad_token_id)
+        self._no_times = tokenizer.convert_tokens_to_ids(NO_TIMES)
+        self.tells_times = self._no_times in self._prefix and self._no_times + 1 < config.vocab_size
 
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Token ids (tokens,) int64 of each text, with its end and without the prefix."""
@@ -60,18 +70,51 @@ class SpeechDecoder(Seq2SeqDecoder):
     def generate(self, features: Features, decoding: Decoding, change: Change | None = None) -> Tensor:
         """Texts (batch, tokens) int64 by the library's search, behind the prefix."""
         with self._watched() as seen:
-            found: Tensor = GenerationMixin.generate(
-                self._model,
-                encoder_outputs=self._states(features),
-                attention_mask=features.mask,
-                decoder_input_ids=self._begun(features),
-                pad_token_id=self.pad,
-                **self._search(decoding, seen, change),
-            )
-        return found[:, len(self._prefix) :]
+            return self._found(features, self._prefix, self._search(decoding, seen, change))
 
-    def _begun(self, features: Features) -> Tensor:
-        return torch.tensor(self._prefix, device=features.pooled.device).expand(len(features.pooled), -1)
+    def timed(self, features: Features, decoding: Decoding) -> list[list[Phrase]]:
+        """Texts (batch,) as phrases with their times, which are written as well and count as tokens."""
+        prefix = tuple(token for token in self._prefix if token != self._no_times)
+        search = self._search(decoding, (), None)
+        most = getattr(self._model.generation_config, "max_initial_timestamp_index", None)
+        rules = GenerationConfig(
+            eos_token_id=self.end,
+            no_timestamps_token_id=self._no_times,
+            max_initial_timestamp_index=FIRST_TIME if most is None else most,
+        )
+        search["logits_processor"].append(WhisperTimeStampLogitsProcessor(rules, len(prefix)))
+        rows = self._found(features, prefix, search).cpu().numpy()
+        return [self._phrases(row) for row in rows]
+
+    def _found(self, features: Features, prefix: Sequence[int], search: dict[str, Any]) -> Tensor:
+        found: Tensor = GenerationMixin.generate(
+            self._model,
+            encoder_outputs=self._states(features),
+            attention_mask=features.mask,
+            decoder_input_ids=self._begun(features, prefix),
+            pad_token_id=self.pad,
+            **search,
+        )
+        return found[:, len(prefix) :]
+
+    def _phrases(self, tokens: np.ndarray) -> list[Phrase]:
+        """The texts between times (tokens,), each with the times on both sides of it."""
+        found: list[Phrase] = []
+        words: list[int] = []
+        start = 0.0
+        for token in [*tokens[(tokens != self.end) & (tokens != self.pad)].tolist(), None]:
+            if token is not None and token <= self._no_times:
+                words.append(token)
+                continue
+            time = float("nan") if token is None else TIME_STEP * (token - self._no_times - 1)
+            text = self._tokenizer.decode(words, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+            found += [Phrase(text, start, time)] if text.strip() else []
+            words, start = [], time
+        return found
+
+    def _begun(self, features: Features, prefix: Sequence[int] | None = None) -> Tensor:
+        tokens = self._prefix if prefix is None else prefix
+        return torch.tensor(tokens, device=features.pooled.device).expand(len(features.pooled), -1)
 
     def _states(self, features: Features) -> Any:
         """The encoder's states as the model takes them; Moonshine's with their mask."""

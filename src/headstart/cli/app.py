@@ -11,6 +11,7 @@ from headstart.cli.doctor import doctor
 from headstart.cli.exits import EXIT_CODES, Answer, guarded
 from headstart.cli.export import export, is_export, replay_answer
 from headstart.cli.options import (
+    Audio,
     Augmentation,
     Backbone,
     Budget,
@@ -104,6 +105,7 @@ def fit(
     out: Out = None,
     text: Text = None,
     image: Image = None,
+    audio: Audio = None,
     numeric: Numeric = None,
     categorical: Categorical = None,
     date: Date = None,
@@ -178,6 +180,7 @@ def predict(
     format: Format = None,
     text: Text = None,
     image: Image = None,
+    audio: Audio = None,
     test_time: TestTime = None,
     coverage: Annotated[
         float | None, option("--coverage", "Sets or intervals that hold the truth with this chance.", "0.9")
@@ -220,6 +223,7 @@ def evaluate(
     format: Format = None,
     text: Text = None,
     image: Image = None,
+    audio: Audio = None,
     label: Label = None,
     group: Group = None,
     slices: Slices = None,
@@ -256,6 +260,7 @@ def inspect(
     fix: Annotated[str | None, option("--fix", "Cleaned list that fit reads; DATA stays as it is.", "FILE")] = None,
     text: Text = None,
     image: Image = None,
+    audio: Audio = None,
     numeric: Numeric = None,
     categorical: Categorical = None,
     date: Date = None,

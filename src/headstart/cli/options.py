@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 NO_OPTIONS = ("data", "pool", "run", "as_json", "as_jsonl")
 """Parameters of commands that their public functions take by position, or not at all."""
 
+OF_FORMATS = {"every", "audio"}
+"""Parameters that are settings of the format of that name."""
+
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
@@ -37,14 +40,14 @@ def option(flag: str, meaning: str, metavar: str | None = None) -> Any:
 def given(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The options among the parameters of a command, as arguments of its public function.
 
-    They have the same names, but for `assignments` and `every`, which become `settings`. What a user did not say is
-    left to the function's default.
+    They have the same names, but for `assignments`, `every` and `audio`, which become `settings`. What a user did not
+    say is left to the function's default.
     """
     from headstart.kernel.user_settings import parse_assignments
 
     chosen = {name: value for name, value in parameters.items() if value not in (None, []) and name not in NO_OPTIONS}
-    if "every" in chosen:
-        chosen["assignments"] = [*chosen.get("assignments", []), f"format.every={chosen.pop('every')}"]
+    for name in OF_FORMATS & chosen.keys():
+        chosen["assignments"] = [*chosen.get("assignments", []), f"format.{name}={chosen.pop(name)}"]
     if "assignments" in chosen:
         chosen["settings"] = parse_assignments(chosen.pop("assignments"))
     return chosen
@@ -65,6 +68,9 @@ Run = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, such as r
 
 Text = Annotated[list[str] | None, option("--text", "Text column; give it twice for pairs of texts.", "COLUMN")]
 Image = Annotated[str | None, option("--image", "Column of image paths.", "COLUMN")]
+Audio = Annotated[
+    str | None, option("--audio", "Column of paths of sounds, where several are or it does not show.", "COLUMN")
+]
 Numeric = Annotated[
     list[str] | None,
     option("--numeric", "Column of numbers; repeatable. Then only the columns that are named are inputs.", "COLUMN"),

@@ -9,6 +9,7 @@ import typer
 import headstart
 from headstart.cli.exits import Answer
 from headstart.cli.options import (
+    Audio,
     Augmentation,
     Backbone,
     Categorical,
@@ -50,6 +51,7 @@ def pretrain(
     out: Out = None,
     text: Text = None,
     image: Image = None,
+    audio: Audio = None,
     numeric: Numeric = None,
     categorical: Categorical = None,
     date: Date = None,

@@ -7,6 +7,7 @@ from typing import Annotated
 import headstart
 from headstart.cli.exits import Answer
 from headstart.cli.options import (
+    Audio,
     Budget,
     Categorical,
     Data,
@@ -42,6 +43,7 @@ def select(
     out: Out = None,
     text: Text = None,
     image: Image = None,
+    audio: Audio = None,
     numeric: Numeric = None,
     categorical: Categorical = None,
     date: Date = None,

@@ -9,6 +9,7 @@ import typer
 import headstart
 from headstart.cli.exits import Answer
 from headstart.cli.options import (
+    Audio,
     Backbone,
     Categorical,
     Date,
@@ -43,6 +44,7 @@ def suggest(
     out: Out = None,
     text: Text = None,
     image: Image = None,
+    audio: Audio = None,
     numeric: Numeric = None,
     categorical: Categorical = None,
     date: Date = None,

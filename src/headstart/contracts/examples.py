@@ -118,6 +118,10 @@ class Examples:
         """The given rows, in the given order."""
         return Examples(self.table.take(pa.array(np.asarray(rows, dtype=np.int64))), self.schema, self.notes)
 
+    def unlabelled(self) -> Examples:
+        """The same rows, of which no label is known."""
+        return Examples(self.table, self.schema.model_copy(update={"targets": {}}), self.notes)
+
     def column(self, name: str) -> list[Any]:
         """A column as Python values; None where empty."""
         return self.table.column(name).to_pylist()

@@ -72,6 +72,29 @@ class Decoder(Protocol):
         ...
 
 
+class Phrase(NamedTuple):
+    """Some words that are said in one go."""
+
+    text: str
+    """With the space before it."""
+    start: float
+    """In seconds."""
+    end: float
+    """In seconds; NaN where the text ends before it is known."""
+
+
+@runtime_checkable
+class TellsTimes(Protocol):
+    """A decoder of speech that can also write when each phrase is said."""
+
+    tells_times: bool
+    """False where its vocabulary has no times."""
+
+    def timed(self, features: Features, decoding: Decoding) -> list[list[Phrase]]:
+        """Write texts (batch,) as phrases with their times."""
+        ...
+
+
 @runtime_checkable
 class Generates(Protocol):
     """A backbone with a decoder."""

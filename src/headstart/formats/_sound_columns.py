@@ -14,7 +14,7 @@ from headstart.contracts.format import Columns
 from headstart.formats._cell_values import as_texts
 from headstart.formats._column_kinds import as_on_disk, listing, sample
 from headstart.formats._rows import is_text
-from headstart.kernel.errors import DataError
+from headstart.kernel.errors import DataError, unknown
 from headstart.media.audio import is_audio_path, sound_info
 
 TRANSCRIPT = "transcript"
@@ -54,11 +54,18 @@ def sound_roles(
         labelled: whether a label is wanted.
 
     Raises:
-        DataError: there are several columns of sounds.
+        DataError: there are several columns of sounds, or the one that the user named is none or not the only input.
     """
-    if columns.text or columns.image or columns.numeric:
-        return None
     names = [name for name in table.column_names if not name.startswith("__")]
+    other = next((flag for flag in ("text", "image", "numeric") if getattr(columns, flag)), None)
+    if wanted is not None and labelled and (other or wanted not in names):
+        raise DataError(
+            f"--audio and --{other} exclude each other: an example has one kind of input"
+            if other
+            else f"--audio {wanted}: {unknown('column', wanted, names)}"
+        )
+    if other:
+        return None
     found = (
         [wanted]
         if wanted is not None and wanted in names
@@ -68,8 +75,7 @@ def sound_roles(
         return None
     if len(found) > 1:
         raise DataError(
-            f"the columns {' and '.join(found)} all hold sounds. Say which with --set format.audio=COLUMN.\n"
-            f"{listing(table, root)}"
+            f"the columns {' and '.join(found)} all hold sounds. Say which with --audio COLUMN.\n{listing(table, root)}"
         )
     words = transcript_column(names, columns)
     transcribed = columns.target == TRANSCRIPT or (columns.label is None and not labels and words is not None)

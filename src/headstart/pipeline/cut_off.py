@@ -13,8 +13,8 @@ class CutOff:
     """Counts inputs of which a backbone does not read the end, and pairs without one of their texts."""
 
     def __init__(self, backbone: Backbone, task: BoundTask) -> None:
-        """A task that reads long examples in windows loses nothing."""
-        self._backbone, self._whole = backbone, isinstance(task, Windowed)
+        """A task that reads long examples in windows loses nothing, but what has labels that cannot be cut."""
+        self._backbone, self._task = backbone, task
         self._inputs, self._cut, self._lost, self._unit = 0, 0, 0.0, ""
         self._halves: dict[str, int] = {}
         self._first: dict[str, str] = {}
@@ -23,7 +23,7 @@ class CutOff:
         """Count those of some examples too."""
         if are_pairs(examples.schema):
             self._count_halves(examples)
-        if not self._whole:
+        if not (isinstance(self._task, Windowed) and self._whole(self._task, examples)):
             unread = self._backbone.unread(raws_of(examples))
             self._inputs, self._cut = self._inputs + len(unread), self._cut + int((unread > 0).sum())
             self._lost += float(unread.sum())
@@ -38,6 +38,9 @@ class CutOff:
             for column, count in self._halves.items()
         )
         return (*halves, *self._cut_off())
+
+    def _whole(self, task: Windowed, examples: Examples) -> bool:
+        return not examples.schema.targets or task.cut(examples, self._backbone) is not None
 
     def _count_halves(self, examples: Examples) -> None:
         origins = examples.origins()

@@ -101,7 +101,7 @@ def evaluate(
     given = Columns(text=text, image=image, label=label, group=group, slices=slices)
     columns = _columns(run.model.columns, given)
     examples, source, left_out = _read(run, data, format, columns, of_format("evaluate", settings))
-    predicted = predict_usable(predictor, examples)
+    predicted = predict_usable(predictor, examples.unlabelled())
     if predicted.prediction is None:
         raise DataError(f"none of the {len(examples)} inputs can be read: {next(iter(predicted.failures.values()))}")
     judged = examples.take(predicted.rows)
@@ -126,7 +126,7 @@ def evaluate(
     )
     if test_time is None:
         return evaluation
-    plain = predict_usable(Predictor(run.model, reporter=reporter), judged)
+    plain = predict_usable(Predictor(run.model, reporter=reporter), judged.unlabelled())
     if plain.prediction is None or plain.failures:
         raise no_longer_read(judged, plain.failures)
     kept = evaluation.model_copy(update={"test_time": test_time, "notes": (*told(), *evaluation.notes)})
@@ -185,7 +185,8 @@ def _beside_majority(task: BoundTask, examples: Examples, targets: Targets, figu
 def _about_inputs(run: RunFolder, examples: Examples, predicted: Predicted) -> tuple[str, ...]:
     """Return what the model reads of inputs otherwise than expected, and whether they are unlike training's."""
     backbone, unlike = run.model.backbone, told_unlike(run.folder, predicted)
-    return (*unlike, *backbone.doubts(raws_of(examples)), *CutOff(backbone, run.model.task).look(examples).notes())
+    cut_off = CutOff(backbone, run.model.task).look(examples.unlabelled())
+    return (*unlike, *backbone.doubts(raws_of(examples)), *cut_off.notes())
 
 
 def _columns(trained: Columns, given: Columns) -> Columns:

@@ -17,7 +17,7 @@ from headstart.contracts.generation import Decoding
 from headstart.contracts.targets import PADDED_TARGET
 from headstart.kernel.errors import BackboneError
 from headstart.media.audio import as_file
-from tiny_sound_models import END, KINDS, START, WAVES, save_sound_model, save_writer
+from tiny_sound_models import END, KINDS, NO_TIMES, START, WAVES, save_sound_model, save_writer
 from tiny_text_models import save_tiny
 
 pytest.importorskip("soundfile", reason="audio needs the extra 'audio'")
@@ -148,3 +148,33 @@ def test_the_layers_of_a_decoder_are_the_last_stages_and_reading_leaves_them_out
     again = HfAudio(**backbone.describe()["settings"]).rebuild(tmp_path / "assets")
     again.module.load_state_dict(backbone.module.state_dict())
     assert again.stages == backbone.stages and again.weights_hash() == backbone.weights_hash()
+
+
+def test_times_are_those_that_the_library_writes_and_stand_around_phrases(tmp_path: Path) -> None:
+    backbone: Any = HfAudio(reference=str(save_writer(tmp_path, "whisper"))).load()
+    decoder, model = backbone.decoder(), backbone.module
+    assert decoder.tells_times
+    state = backbone.prepare(clips()[:2])
+    with torch.no_grad():
+        features = backbone.features(backbone.segment(0, len(backbone.stages)).eval()(state))
+        found = decoder.timed(features, Decoding(beams=1, longest=12))
+        model.generation_config.no_timestamps_token_id = NO_TIMES
+        model.generation_config.max_initial_timestamp_index = 50
+        theirs = model.generate(
+            state.hidden.transpose(1, 2), return_timestamps=True, max_new_tokens=12, num_beams=1, do_sample=False
+        )
+    for phrases, row in zip(found, theirs.tolist()):
+        times = [0.02 * (token - NO_TIMES - 1) for token in row if token > NO_TIMES]
+        told = [time for phrase in phrases for time in (phrase.start, phrase.end)]
+        assert phrases and told[0] == times[0] and sorted(told[:-1]) == told[:-1]
+        written = backbone._tokenizer.decode([token for token in row if token < END])
+        assert written.startswith("".join(phrase.text for phrase in phrases)), (
+            "the library goes on where this one stops"
+        )
+    row = [NO_TIMES + 1, 0, 1, 2, NO_TIMES + 11, NO_TIMES + 11, 0, 3, NO_TIMES + 16, 0, 4, END, END]
+    one, other, last = decoder._phrases(np.array(row))
+    assert one == (" ab", 0.0, 0.2) and other == (" c", 0.2, pytest.approx(0.3)) and np.isnan(last.end)
+
+
+def test_a_decoder_without_times_says_so(tmp_path: Path) -> None:
+    assert not HfAudio(reference=str(save_writer(tmp_path, "moonshine"))).load().decoder().tells_times  # type: ignore[attr-defined]

@@ -105,8 +105,8 @@ def test_fit_gets_what_was_said_and_nothing_else(
 
 def test_fit_gets_every_flag(headstart_command: Callable[..., Ended], received: dict[str, Any]) -> None:
     line = (
-        "fit t.csv --out o --text a --text b --image i --label l --group g --domain d --slice s --slice t --part p"
-        " --format table --task classification --backbone resnet18 --weights random --tuning full"
+        "fit t.csv --out o --text a --text b --image i --audio u --label l --group g --domain d --slice s --slice t"
+        " --part p --format table --task classification --backbone resnet18 --weights random --tuning full"
         " --objective supervised --augmentation none --seed 0 --budget 5m --no-scratch --overwrite"
         " --set tuning.epochs=3 --set tuning.clip=0.5 --set objective.kind=soft --json"
     )
@@ -132,7 +132,7 @@ def test_fit_gets_every_flag(headstart_command: Callable[..., Ended], received: 
         "budget": 300.0,
         "scratch": False,
         "overwrite": True,
-        "settings": {"tuning": {"epochs": 3, "clip": 0.5}, "objective": {"kind": "soft"}},
+        "settings": {"tuning": {"epochs": 3, "clip": 0.5}, "objective": {"kind": "soft"}, "format": {"audio": "u"}},
     }
 
 
@@ -141,7 +141,7 @@ def test_every_parameter_of_a_function_has_its_flag(verb: str) -> None:
     parameters = set(inspect.signature(getattr(headstart, verb)).parameters) - {"reporter"}
     command = typer.main.get_command(app).commands[verb]  # type: ignore[attr-defined]
     flags = {parameter.name for parameter in command.params} - {"as_json", "as_jsonl", "help"}
-    assert {"settings" if name in ("assignments", "every") else name for name in flags} == parameters
+    assert {"settings" if name in ("assignments", "every", "audio") else name for name in flags} == parameters
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("5m", 300), ("1h", 3600), ("1.5h", 5400)])

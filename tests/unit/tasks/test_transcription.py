@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,8 @@ from headstart.contracts.prediction import Prediction
 from headstart.contracts.presentation import presentation_of, review_of
 from headstart.kernel.errors import DataError
 from headstart.tasks.transcription.frame_head import FrameHead
+from headstart.tasks.transcription.long_clips import cut_clips, joined_texts
+from headstart.tasks.transcription.presentation import TranscriptionPresentation
 from headstart.tasks.transcription.task import BoundTranscription, Transcription
 from small_sounds import save_tone
 from spoken_letters import spoken_letters
@@ -174,3 +177,49 @@ def test_a_file_of_text_teaches_an_ngram_that_helps_a_beam(tmp_path: Path) -> No
     assert task.ngram is not None and BoundTranscription.model_validate(task.model_dump(mode="json")) == task
     with pytest.raises(DataError, match=r"task\.language .*nowhere"):
         Transcription(language="/nowhere").bind(examples, backbone())
+
+
+def written(*texts: str, phrases: Any = None) -> Prediction:
+    columns = {"text": np.array(texts, object), "unfinished": np.zeros(len(texts), bool)}
+    if phrases is not None:
+        columns["phrases"] = np.empty(len(texts), object)
+        columns["phrases"][:] = [np.array(rows, float).reshape(-1, 3) for rows in phrases]
+    return Prediction(columns)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "joined"),
+    [
+        (
+            "so it was the old quick brown fo",
+            "ld quick brown fox jumps over",
+            "so it was the old quick brown fox jumps over",
+        ),
+        ("we went home.", "Home, and slept", "we went Home, and slept"),
+        ("hello there", "good bye", "hello there good bye"),
+        ("今日は天気がいい", "天気がいいですね", "今日は天気がいいですね"),
+        ("", "a b", "a b"),
+        ("a b", "", "a b"),
+    ],
+)
+def test_texts_of_windows_are_joined_where_they_say_the_same(tmp_path: Path, one: str, other: str, joined: str) -> None:
+    windows = cut_clips(clips(tmp_path, [0.5, 2.0]), backbone(1.2))
+    assert windows is not None
+    found = joined_texts(written("x", one, other), windows)
+    assert found.columns["text"].tolist() == ["x", joined] and "phrases" not in found.columns
+
+
+def test_phrases_keep_their_times_in_the_whole_clip(tmp_path: Path) -> None:
+    windows = cut_clips(clips(tmp_path, [2.0]), backbone(1.2))  # the second window begins at 1.0 s
+    assert windows is not None
+    told = [[(0, 0.0, 0.5), (4, 0.5, 1.2)], [(0, 0.0, 0.1), (7, 0.2, 0.4), (12, 0.5, np.nan)]]
+    found = joined_texts(written("one two three", "three, four five", phrases=told), windows)
+    assert found.columns["text"].tolist() == ["one two three, four five"]
+    (shown,) = TranscriptionPresentation(cast(Any, None)).columns(found)["phrases"]
+    assert [tuple(phrase.values()) for phrase in json.loads(shown)] == [
+        ("one", 0.0, 0.5),
+        ("two", 0.5, 1.2),
+        ("three,", 1.0, 1.1),
+        ("four", 1.2, 1.4),
+        ("five", 1.5, None),
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -16,8 +17,11 @@ from headstart.contracts.prediction import Prediction
 from headstart.contracts.review import Review
 from headstart.contracts.task import Targets
 from headstart.tasks.transcription.alphabet import NORMALISER, characters
+from headstart.tasks.transcription.long_clips import PHRASES
 from headstart.tasks.transcription.metrics import TEXT, TRANSCRIPT, edits, jiwer
-from headstart.tasks.transcription.task import BoundTranscription, WrittenTranscription, counted_words
+from headstart.tasks.transcription.task import BoundTranscription
+from headstart.tasks.transcription.transcripts import counted_words
+from headstart.tasks.transcription.written import WrittenTranscription
 
 SHOWN = 30
 """Confusions in the report."""
@@ -40,13 +44,16 @@ class TranscriptionPresentation(NamedTuple):
 
     def columns(self, prediction: Prediction) -> Mapping[str, np.ndarray]:
         """ "prediction": the transcript; by CTC "confidence": the probability of its path for each frame, in [0, 1],
-        and "words": JSON [{"word", "start"}, ...] in seconds, where the frames have times."""
+        and "words": JSON [{"word", "start"}, ...] in seconds, where the frames have times; of a decoder that tells
+        times "phrases": JSON [{"text", "start", "end"}, ...]."""
         texts, starts = prediction.columns[TEXT], prediction.columns.get("starts")
         found = {"prediction": texts}
         if "score" in prediction.columns:
             found["confidence"] = np.exp(prediction.columns["score"])
         if starts is not None and self.task.frame_seconds:
             found["words"] = np.array([_timed(*pair) for pair in zip(texts, starts)], dtype=object)
+        if PHRASES in prediction.columns:
+            found[PHRASES] = np.array([_phrases(*pair) for pair in zip(texts, prediction.columns[PHRASES])], object)
         return found
 
     def panels(self, prediction: Prediction, targets: Targets) -> tuple[Panel, ...]:
@@ -97,6 +104,19 @@ def _timed(text: str, starts: np.ndarray) -> str:
     begins = [at for at in range(len(text)) if text[at] != " " and (at == 0 or text[at - 1] == " ")]
     words = ({"word": text[at:].split(" ")[0], "start": round(float(starts[at]), 2)} for at in begins)
     return json.dumps([*words], ensure_ascii=False)
+
+
+def _phrases(text: str, phrases: np.ndarray) -> str:
+    ends = [*phrases[1:, 0].astype(int), len(text)]
+    told = (
+        {"text": text[int(at) : end].strip(), "start": _seconds(start), "end": _seconds(stop)}
+        for (at, start, stop), end in zip(phrases.tolist(), ends)
+    )
+    return json.dumps([*told], ensure_ascii=False)
+
+
+def _seconds(time: float) -> float | None:
+    return None if math.isnan(time) else round(time, 2)
 
 
 def _kinds(truth: Sequence[str], found: Sequence[str]) -> Table:

@@ -7,8 +7,7 @@ infinite. A backbone with a decoder, such as Whisper, writes the words itself (`
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -19,7 +18,6 @@ from torch import nn
 from headstart.contracts.backbone import Backbone, HasFrames
 from headstart.contracts.examples import Examples
 from headstart.contracts.features import Features
-from headstart.contracts.generation import Decoding
 from headstart.contracts.modality import raws_of
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.target_kinds import TOKEN_IDS
@@ -27,17 +25,17 @@ from headstart.contracts.targets import TargetKinds
 from headstart.contracts.task import BoundTask, Evaluation, FeatureSource, Needs, SplitPolicy, Targets, Tensors
 from headstart.contracts.task_capabilities import Choice
 from headstart.contracts.windows import Windows
-from headstart.contracts.written_targets import texts_of
-from headstart.kernel.errors import BackboneError, DataError
-from headstart.kernel.settings import Settings
+from headstart.kernel.errors import BackboneError, DataError, SettingsError
 from headstart.tasks._learnt_state import distinct
-from headstart.tasks._teacher_forced import TeacherForced, decoder_of, writes
+from headstart.tasks._teacher_forced import decoder_of, writes
 from headstart.tasks.transcription.alphabet import FIRST, characters, decoded, encoded, strange
 from headstart.tasks.transcription.character_ngram import CharacterNgram, ngram_of
 from headstart.tasks.transcription.ctc import Decoded, ctc_sums, greedy, needed, per_frame, prefix_beam
 from headstart.tasks.transcription.frame_head import FrameHead
 from headstart.tasks.transcription.long_clips import cut_clips, joined_clips
 from headstart.tasks.transcription.metrics import TEXT, TRANSCRIPT, jiwer, transcription_metrics
+from headstart.tasks.transcription.transcripts import by_length, transcripts_of
+from headstart.tasks.transcription.written import Writing, WrittenTranscription, require_times
 
 FRAME = 0.03
 """Seconds that frames are joined up to, where the transcripts leave room: about half of a short sound of speech."""
@@ -47,7 +45,7 @@ BLANK_EPOCHS, BLANK_STEPS = 5, 1000
 """Epochs and steps from which on predictions that are all empty are a collapse: CTC begins with blanks alone."""
 
 
-class Transcription(Settings):
+class Transcription(Writing):
     """Words that are said in a clip, character by character."""
 
     target: ClassVar[str] = TRANSCRIPT
@@ -64,8 +62,6 @@ class Transcription(Settings):
     """Spans of frames hidden from the head in training, and half as many of features; 0 to 64."""
     join: int | None = Field(default=None, ge=1, le=16)
     """Frames of the backbone that become one; by default up to 30 ms where the transcripts leave room; 1 to 16."""
-    beam: int = Field(default=1, ge=1, le=1000)
-    """Beginnings of transcripts that the search keeps; 1 takes the likeliest each time; 1 to 1000."""
     language: str | None = None
     """A text file whose lines teach an n-gram of characters, which then helps a beam of 2 or more."""
     order: int = Field(default=5, ge=2, le=12)
@@ -74,10 +70,6 @@ class Transcription(Settings):
     """Weight of the n-gram's log-probability; >= 0."""
     length_bonus: float = 0.5
     """Added for each character where an n-gram, which favours short transcripts, has a say."""
-    longest: int = Field(default=200, ge=1)
-    """Tokens that a decoder writes of a clip at most; >= 1."""
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    """Share of each token's probability that a decoder's loss spreads over the vocabulary; in [0, 1)."""
 
     @classmethod
     def suits(cls, examples: Examples) -> str | None:
@@ -88,7 +80,7 @@ class Transcription(Settings):
 
     def split_policy(self, examples: Examples) -> SplitPolicy:
         """Keep short and long transcripts in proportion."""
-        return _by_length(_transcripts(examples))
+        return by_length(transcripts_of(examples))
 
     def bind(self, examples: Examples, backbone: FeatureSource) -> BoundTranscription | WrittenTranscription:
         """Learn the alphabet, and how many frames are joined; or how many transcripts a decoder cuts.
@@ -96,13 +88,18 @@ class Transcription(Settings):
         Raises:
             DataError: transcripts are missing, or all are empty; or the file of the n-gram cannot be read.
             BackboneError: method = decoder, and the backbone has none.
+            SettingsError: times are asked of what cannot tell them.
         """
         jiwer()
-        transcripts = _transcripts(examples)
+        transcripts = transcripts_of(examples)
         if self.method == "decoder" or (self.method == "auto" and writes(backbone)):
             decoder = decoder_of(backbone)
-            cut = sum(len(row) > min(self.longest, decoder.longest) for row in decoder.encode(transcripts))
-            return WrittenTranscription(settings=self, clips=len(examples), cut=cut).with_backbone(backbone)
+            if self.times:
+                require_times(decoder)
+            long = sum(len(row) > min(self.longest, decoder.longest) for row in decoder.encode(transcripts))
+            return WrittenTranscription(settings=self, clips=len(examples), too_long=long).with_backbone(backbone)
+        if self.times:
+            raise SettingsError("task.times is for models that write: by CTC each word has its time without it")
         alphabet = characters(transcripts)
         if not alphabet:
             raise DataError(f"the transcripts of all {len(examples)} clips are empty")
@@ -187,7 +184,7 @@ class BoundTranscription(BoundTask):
         """Characters that the alphabet lacks, each with its number."""
         if TRANSCRIPT not in examples.schema.targets:
             return ()
-        counts = strange(_transcripts(examples), self.alphabet)
+        counts = strange(transcripts_of(examples), self.alphabet)
         if not counts:
             return ()
         listed = ", ".join(f"{character!r} {number}" for character, number in counts.most_common(20))
@@ -195,18 +192,18 @@ class BoundTranscription(BoundTask):
 
     def split_policy(self, examples: Examples) -> SplitPolicy:
         """Keep short and long transcripts in proportion."""
-        return _by_length(_transcripts(examples))
+        return by_length(transcripts_of(examples))
 
     def extended(self, examples: Examples, backbone: FeatureSource) -> BoundTranscription:
         """New characters come after the known ones. Raises DataError as `bind`."""
-        new = [character for character in characters(_transcripts(examples)) if character not in self.alphabet]
+        new = [character for character in characters(transcripts_of(examples)) if character not in self.alphabet]
         return self.model_copy(update={"alphabet": (*self.alphabet, *new)})
 
     def targets(self, examples: Examples) -> Targets:
         """{"transcript": (clips,) of (characters,) int64}. Raises DataError on a missing one."""
         numbers = {character: FIRST + k for k, character in enumerate(self.alphabet)}
         found = np.empty(len(examples), dtype=object)
-        for row, text in enumerate(_transcripts(examples)):
+        for row, text in enumerate(transcripts_of(examples)):
             found[row] = encoded(text, numbers)
         return {TRANSCRIPT: found}
 
@@ -288,98 +285,8 @@ class BoundTranscription(BoundTask):
         )
 
 
-class WrittenTranscription(TeacherForced):
-    """Transcription by the decoder of a backbone."""
-
-    settings: Transcription
-    clips: NonNegativeInt
-    """Clips that it was bound to."""
-    cut: NonNegativeInt
-    """Those of them whose transcripts are longer than may be written."""
-
-    @property
-    def decoding(self) -> Decoding:
-        """The search, by the settings."""
-        return Decoding(beams=self.settings.beam, longest=self.settings.longest)
-
-    @property
-    def smoothing(self) -> float:
-        """As of the settings."""
-        return self.settings.label_smoothing
-
-    @property
-    def frame_seconds(self) -> float:
-        """0: what is written has no times."""
-        return 0.0
-
-    @property
-    def evaluation(self) -> Evaluation:
-        """wer, cer, wer_normalised and cer_normalised, in percent."""
-        return Evaluation(transcription_metrics(self.read), chosen_by="metric")
-
-    def read(self, targets: Targets) -> list[str]:
-        """The transcripts."""
-        return texts_of(targets[TEXT])
-
-    def labelled_texts(self, examples: Examples) -> list[str]:
-        """The transcripts. Raises DataError on a missing one."""
-        return list(_transcripts(examples))
-
-    def has_texts(self, examples: Examples) -> bool:
-        """Return whether no clip lacks its transcript."""
-        column = examples.schema.targets.get(TRANSCRIPT)
-        return column is not None and not examples.table.column(column).null_count
-
-    def training(self) -> Mapping[str, Any]:
-        """Low rates and little patience: speech models forget quickly, and are at their best after an epoch or two."""
-        return {"batch_size": 8, "learning_rate": 3e-5, "warmup": 0.1, "patience": 3, "epochs": 8}
-
-    def choices(self) -> tuple[Choice, ...]:
-        """Tell of transcripts that are cut."""
-        if not self.cut:
-            return ()
-        reason = f"{self.cut} of {self.clips} are longer and lose their end; task.longest allows more"
-        return (Choice("transcripts", f"at most {self.most()} tokens", reason),)
-
-    def warnings(self, examples: Examples) -> tuple[str, ...]:
-        """Nothing."""
-        return ()
-
-    def split_policy(self, examples: Examples) -> SplitPolicy:
-        """Keep short and long transcripts in proportion."""
-        return _by_length(_transcripts(examples))
-
-    def extended(self, examples: Examples, backbone: FeatureSource) -> WrittenTranscription:
-        """The task with more clips. Raises DataError as `bind`."""
-        _transcripts(examples)
-        return self.with_backbone(backbone)
-
-
-def _transcripts(examples: Examples) -> Sequence[str]:
-    """The transcripts. Raises DataError where one is missing."""
-    found = examples.target(TRANSCRIPT)
-    missing = [row for row, text in enumerate(found) if text is None]
-    if missing:
-        raise DataError(
-            f"{len(missing)} clips have no transcript: {examples.named(missing)}. Leave them out, or put an empty text "
-            "in quotes where nothing is said"
-        )
-    return found
-
-
-def _by_length(transcripts: Sequence[str]) -> SplitPolicy:
-    """Short and long ones, split at the median number of words."""
-    words = np.array([len(text.split()) for text in transcripts])
-    return SplitPolicy((words > np.median(words)).astype(np.int64), ("short transcripts", "long transcripts"))
-
-
 def _joined(frames: np.ndarray, spans: np.ndarray, seconds: float) -> int:
     """Return the number of frames that become one."""
     most = int(FRAME / seconds + 1e-9) if seconds else 1
     fitting = [join for join in range(2, most + 1) if (frames // join >= spans).mean() >= FITTING]
     return max(fitting, default=1)
-
-
-def counted_words(transcripts: Sequence[str]) -> Counter[str]:
-    """Count the words."""
-    return Counter(word for text in transcripts for word in text.split())
