@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -78,3 +79,18 @@ def _of(kind: str, changes: dict[str, Any]) -> tuple[Any, Any]:
         return config, transformers.ASTFeatureExtractor(max_length=64, num_mel_bins=32)
     config = transformers.AutoConfig.for_model(kind, **{**SIZES, **CONVOLUTIONS, "mask_time_prob": 0.0, **changes})
     return config, transformers.Wav2Vec2FeatureExtractor(do_normalize=True)
+
+
+def save_speller(folder: Path, letters: str = "ABNOESY", **changes: Any) -> Path:
+    """Write a wav2vec 2.0 that was trained by CTC, so to say, with a vocabulary of letters, and return the folder."""
+    torch.manual_seed(0)
+    tokens = ["<pad>", "<s>", "</s>", "<unk>", "|", *letters]
+    config, extractor = _of("wav2vec2", {"vocab_size": len(tokens), "pad_token_id": 0, **changes})
+    model = transformers.Wav2Vec2ForCTC(config)
+    with torch.no_grad():
+        model.lm_head.weight.mul_(40)
+        model.lm_head.bias.normal_()
+    model.save_pretrained(folder)
+    extractor.save_pretrained(folder)
+    (folder / "vocab.json").write_text(json.dumps({token: row for row, token in enumerate(tokens)}), "utf-8")
+    return folder

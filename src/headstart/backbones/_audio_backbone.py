@@ -25,6 +25,7 @@ from headstart.contracts.examples import Raw
 from headstart.contracts.features import Features
 from headstart.contracts.network import Stage
 from headstart.contracts.several_stages import joined
+from headstart.contracts.spoken_characters import SpokenCharacters
 from headstart.kernel.errors import BackboneError, DataError, first_line
 from headstart.kernel.files import hash_bytes
 
@@ -38,6 +39,8 @@ class AudioBackbone(SeveralLayers, SoundBackbone):
     """See `hf_audio`."""
 
     family = "hf_audio"
+    spoken: SpokenCharacters | None = None
+    """The last layer of a model that was trained by CTC, as it was loaded."""
 
     def __init__(
         self,
@@ -128,6 +131,10 @@ class AudioBackbone(SeveralLayers, SoundBackbone):
         prefix = prefix_of(self._config, self._tokenizer, self._settings["language"])
         return SpeechDecoder(self.module, self._tokenizer, prefix)
 
+    def characters(self) -> SpokenCharacters | None:
+        """The last layer of a model that was trained by CTC, where the features are what it reads; else None."""
+        return None if self.beside_last else self.spoken
+
     def reading(self) -> AudioBackbone:
         """The encoder alone."""
         if self._tokenizer is None:
@@ -144,7 +151,7 @@ class AudioBackbone(SeveralLayers, SoundBackbone):
         """The same architecture and boundaries with random weights."""
         twin = copy.copy(self)
         twin.module = whole_model(self._config, seed, writes=self._tokenizer is not None)
-        twin.origin, twin.licence = "random", NO_LICENCE
+        twin.origin, twin.licence, twin.spoken = "random", NO_LICENCE, None
         twin._settings = {**self._settings, "weights": "random", "seed": seed}
         return twin
 

@@ -15,6 +15,7 @@ from torch import nn
 from transformers import MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING, AutoFeatureExtractor
 
 from headstart.backbones._audio_backbone import AudioBackbone, encoder_of, whole_model
+from headstart.backbones._ctc_layer import ctc_class, ctc_layer
 from headstart.backbones._licence import licence_beside
 from headstart.backbones._sound_backbone import LONGEST
 from headstart.backbones._sound_encoders import KINDS
@@ -97,20 +98,24 @@ class HfAudio(Settings):
         tokenizer = load_tokenizer(folder) if self._writes(config, folder) else None
         files = {name: (folder / name).read_bytes() for name in _FILES if (folder / name).is_file()}
         files |= {} if tokenizer is None else tokenizer_files(tokenizer)
+        characters = None
         if self.weights == "random":
             model = whole_model(config, self.seed, writes=tokenizer is not None)
             origin, licence = "random", NO_LICENCE
         else:
             source = weights_path(self.weights, folder)
-            kind = None if tokenizer is None else MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING[type(config)]
+            spells = ctc_class(config, folder)
+            kind = spells if tokenizer is None else MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING[type(config)]
             model, licence = (
                 pretrained_model(config, source, kind),
                 licence_beside(source if source.is_dir() else folder),
             )
+            if spells is not None:
+                characters, model = ctc_layer(model, config, folder), model.base_model
             model = model if tokenizer is not None else encoder_of(model, config)
             origin = origin if source is folder else f"file {self.weights}"
         backbone = self._assembled(config, model, tokenizer, folder, files, origin)
-        backbone.licence = licence
+        backbone.licence, backbone.spoken = licence, characters
         return backbone
 
     def rebuild(self, assets: Path) -> Backbone:

@@ -18,6 +18,7 @@ from headstart.contracts.head_shape import HeadShape, shaped_head
 from headstart.contracts.model import Model
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.presentation import presentation_of
+from headstart.contracts.spoken_characters import begins_learnt
 from headstart.contracts.task import BoundTask
 from headstart.contracts.task_capabilities import ClosedForm, Sampled, is_linear
 from headstart.contracts.tuning import Recipe
@@ -116,7 +117,8 @@ def is_probe_by_steps(tuning: Any, context: FitContext) -> bool:
     """Return whether a tuning is the frozen probe of a task whose head cannot be solved for."""
     stages = len(context.backbone.stages)
     steps = isinstance(tuning, Recipe) and not tuning.refit and tuning.first_stage(stages) == stages
-    return steps and context.head is None and not isinstance(context.read.task, ClosedForm)
+    learnt = begins_learnt(context.read.task)
+    return steps and context.head is None and not isinstance(context.read.task, ClosedForm) and not learnt
 
 
 def usual_head(context: FitContext) -> Recipe:
@@ -127,7 +129,7 @@ def usual_head(context: FitContext) -> Recipe:
 
 def _head_alone(context: FitContext, key: str, budget: float | None) -> Trained:
     """The frozen probe by steps, as the tuning asked for says or in the usual way."""
-    if context.data.task.needs.generates:
+    if begins_learnt(context.data.task):
         return _as_it_is(context, key)
     asked = context.tuning if is_probe_by_steps(context.tuning, context) else usual_head(context)
     recipe, more = with_enough_epochs(asked, len(context.data.split.train))
@@ -137,7 +139,7 @@ def _head_alone(context: FitContext, key: str, budget: float | None) -> Trained:
 
 
 def _as_it_is(context: FitContext, key: str) -> Trained:
-    """The backbone with its own decoder and nothing trained: where a fine-tuning starts from."""
+    """The backbone with its own decoder or last layer and nothing trained: where a fine-tuning starts from."""
     task, backbone = context.data.task, context.backbone
     model, stages = model_with(context, backbone, task.head(backbone)), frozen_rows(backbone)
     title, row = f"{backbone.name} as it is", head_row(model.heads["head"], 0.0)

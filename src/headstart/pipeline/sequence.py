@@ -15,6 +15,7 @@ from headstart.contracts.examples import Examples
 from headstart.contracts.generation import blank
 from headstart.contracts.interactions import ItemContents
 from headstart.contracts.recommender import HasCandidates
+from headstart.contracts.spoken_characters import begins_learnt
 from headstart.engine.frozen.execution import TIMES_AUTOCAST, in_words, plain_runner
 from headstart.engine.frozen.extract import Extracted, nothing_extracted
 from headstart.engine.frozen.feature_spec import FeatureSpec
@@ -36,7 +37,7 @@ from headstart.pipeline.foresight import with_foresight
 from headstart.pipeline.item_contents import with_contents
 from headstart.pipeline.layers import with_layers
 from headstart.pipeline.pairs import in_better_form
-from headstart.pipeline.plan import TRAINING, Plan
+from headstart.pipeline.plan import HEAD_BY_STEPS, TRAINING, Plan
 from headstart.pipeline.plan_file import AUTO
 from headstart.pipeline.precision_by_use import Labelled, choice_by_use
 from headstart.pipeline.prepare import Prepared, read_data, require_all, with_notes, without
@@ -147,11 +148,14 @@ def _gate(choice: Choice) -> Decision | None:
 def _with_training(plan: Plan, data: Prepared, backbone: Backbone, log: DecisionLog) -> Plan:
     """The plan whose model trains where nobody said how and a frozen one would write what it wrote before, or noise."""
     unsaid = "tuning" not in plan.model_fields_set or (plan.tuning == AUTO and blank(data.task, backbone))
-    if not (data.task.needs.generates and unsaid):
+    if unsaid and data.task.needs.generates:
+        value, reason = TRAINING, "a model that writes has no head to learn by itself; --tuning names another way"
+    elif unsaid and begins_learnt(data.task) and plan.head.plain:
+        value, reason = HEAD_BY_STEPS, "the model's own last layer learns on kept frames; --tuning names another way"
+    else:
         return plan
-    reason = "a model that writes has no head to learn by itself; --tuning names another way"
-    log.tell(f"Tuning {TRAINING}: {reason}.", Decision(what="tuning", value=TRAINING, reason=reason))
-    return plan.model_copy(update={"tuning": TRAINING})
+    log.tell(f"Tuning {value}: {reason}.", Decision(what="tuning", value=value, reason=reason))
+    return plan.model_copy(update={"tuning": value})
 
 
 def _require_solvable(plan: Plan, backbone: Backbone) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from headstart.contracts.spoken_characters import SpokenCharacters
 from headstart.tasks.transcription.ctc import masked
 
 KERNEL = 5
@@ -80,6 +81,21 @@ class FrameHead(nn.Module):
         hidden = _spans(lengths, longest, TIME_MASK, self.masks)
         features = _spans(torch.full_like(lengths, width), width, FEATURE_MASK, self.masks // 2)
         return frames * ~hidden.unsqueeze(2) * ~features.unsqueeze(1)
+
+
+class CharacterLayer(nn.Module):
+    """Log-probabilities (batch, frames, numbers) of frames (batch, frames, width), each by itself: a model's own."""
+
+    def __init__(self, width: int, numbers: int, dropout: float, own: SpokenCharacters | None) -> None:
+        """Take the weights as they were trained, or draw them."""
+        super().__init__()
+        self.dropout, self.out = nn.Dropout(dropout), nn.Linear(width, numbers)
+        if own is not None:
+            self.out.load_state_dict({"weight": own.weight, "bias": own.bias})
+
+    def forward(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the log-probabilities, and how many of them each clip has (batch,)."""
+        return torch.log_softmax(self.out(self.dropout(frames)).float(), dim=-1), lengths
 
 
 def _to_unit_size(frames: Tensor) -> Tensor:

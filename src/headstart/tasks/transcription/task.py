@@ -7,7 +7,7 @@ infinite. A backbone with a decoder, such as Whisper, writes the words itself (`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -20,6 +20,7 @@ from headstart.contracts.examples import Examples
 from headstart.contracts.features import Features
 from headstart.contracts.modality import raws_of
 from headstart.contracts.prediction import Prediction
+from headstart.contracts.spoken_characters import KnowsCharacters
 from headstart.contracts.target_kinds import TOKEN_IDS
 from headstart.contracts.targets import TargetKinds
 from headstart.contracts.task import BoundTask, Evaluation, FeatureSource, Needs, SplitPolicy, Targets, Tensors
@@ -28,10 +29,10 @@ from headstart.contracts.windows import Windows
 from headstart.kernel.errors import BackboneError, DataError, SettingsError
 from headstart.tasks._learnt_state import distinct
 from headstart.tasks._teacher_forced import decoder_of, writes
-from headstart.tasks.transcription.alphabet import FIRST, characters, decoded, encoded, strange
+from headstart.tasks.transcription.alphabet import FIRST, characters, counted, decoded, encoded, in_case_of, strange
 from headstart.tasks.transcription.character_ngram import CharacterNgram, ngram_of
 from headstart.tasks.transcription.ctc import Decoded, ctc_sums, greedy, needed, per_frame, prefix_beam
-from headstart.tasks.transcription.frame_head import FrameHead
+from headstart.tasks.transcription.frame_head import CharacterLayer, FrameHead
 from headstart.tasks.transcription.long_clips import cut_clips, joined_clips
 from headstart.tasks.transcription.metrics import TEXT, TRANSCRIPT, jiwer, transcription_metrics
 from headstart.tasks.transcription.transcripts import by_length, transcripts_of
@@ -41,6 +42,8 @@ FRAME = 0.03
 """Seconds that frames are joined up to, where the transcripts leave room: about half of a short sound of speech."""
 FITTING = 0.995
 """Share of clips whose transcripts must fit the joined frames."""
+LACKING = 0.01
+"""Share of the transcripts' characters up to which a model's own alphabet may lack them."""
 BLANK_EPOCHS, BLANK_STEPS = 5, 1000
 """Epochs and steps from which on predictions that are all empty are a collapse: CTC begins with blanks alone."""
 
@@ -52,6 +55,9 @@ class Transcription(Writing):
 
     method: Literal["auto", "ctc", "decoder"] = "auto"
     """'ctc', or the backbone's own 'decoder'; 'auto' takes a decoder where there is one."""
+    vocabulary: Literal["auto", "own", "data"] = "auto"
+    """The characters of the transcripts ('data'), or the model's 'own' with its last layer, where it was trained by
+    CTC; 'auto' takes its own where 99 % of the transcripts' characters are among them."""
     context: bool = True
     """Whether the head sees the frames around each by convolutions; false: a linear one, as wav2vec 2.0 is tuned."""
     hidden: int = Field(default=128, ge=8, le=4096)
@@ -100,25 +106,43 @@ class Transcription(Writing):
             return WrittenTranscription(settings=self, clips=len(examples), too_long=long).with_backbone(backbone)
         if self.times:
             raise SettingsError("task.times is for models that write: by CTC each word has its time without it")
-        alphabet = characters(transcripts)
-        if not alphabet:
+        if not any(transcripts):
             raise DataError(f"the transcripts of all {len(examples)} clips are empty")
+        alphabet, own, why = self._alphabet(transcripts, backbone)
         numbers = {character: FIRST + k for k, character in enumerate(alphabet)}
         spans = [int(needed(torch.from_numpy(encoded(text, numbers))[None])[0]) for text in transcripts]
         frames, seconds = np.zeros(0), 0.0
         if isinstance(backbone, HasFrames):
             seconds = backbone.frame_seconds
             frames = np.array([backbone.frames(raw) for raw in raws_of(examples)])
-        join = self.join or _joined(frames, np.array(spans), seconds)
+        join = 1 if own else self.join or _joined(frames, np.array(spans), seconds)
         return BoundTranscription(
             settings=self,
             alphabet=alphabet,
+            own=own,
+            why=why,
             join=join,
             frame_seconds=seconds,
             crowded=int((frames // join < spans).sum()) if len(frames) else 0,
             clips=len(examples),
             ngram=ngram_of(self.language, self.order, alphabet) if self.language else None,
         )
+
+    def _alphabet(self, transcripts: Sequence[str], backbone: FeatureSource) -> tuple[tuple[str, ...], bool, str]:
+        """The characters, whether they are the model's own, and why."""
+        layer = backbone.characters() if isinstance(backbone, KnowsCharacters) else None
+        if layer is None:
+            if self.vocabulary == "own":
+                raise BackboneError("task.vocabulary = own: the backbone has no characters of its own, by CTC")
+            return characters(transcripts), False, "those of the transcripts"
+        own = in_case_of(layer.alphabet, transcripts)
+        lacking = strange(transcripts, own)
+        share = lacking.total() / max(1, sum(map(len, transcripts)))
+        told = f"; of the transcripts' it lacks {counted(lacking)}" if lacking else ""
+        if self.vocabulary == "own" or (self.vocabulary == "auto" and share <= LACKING):
+            reason = f"the model's own, with its last layer{told}; --set task.vocabulary=data learns another"
+            return own, True, reason
+        return characters(transcripts), False, f"those of the transcripts, not the model's own{told}"
 
     def restore(self, learnt: Mapping[str, Any]) -> BoundTranscription | WrittenTranscription:
         """Take the alphabet as it was learnt; what a decoder writes needs the backbone as well, by `with_backbone`."""
@@ -135,6 +159,10 @@ class BoundTranscription(BoundTask):
     settings: Transcription
     alphabet: tuple[str, ...] = Field(min_length=1)
     """Characters, by their number less 2: 0 is the blank, 1 a character that is not in it."""
+    own: bool = False
+    """Whether the alphabet is the model's own, and the head its last layer."""
+    why: str = "those of the transcripts"
+    """Why these characters, in words."""
     join: int = Field(ge=1)
     """Frames of the backbone that become one."""
     frame_seconds: NonNegativeFloat
@@ -147,6 +175,11 @@ class BoundTranscription(BoundTask):
     """Learnt from the file `settings.language`."""
 
     _distinct = field_validator("alphabet")(distinct)
+
+    @property
+    def begins_learnt(self) -> bool:
+        """Return whether the head is the model's own."""
+        return self.own
 
     @property
     def needs(self) -> Needs:
@@ -163,13 +196,16 @@ class BoundTranscription(BoundTask):
         return [decoded(row, self.alphabet) for row in targets[TRANSCRIPT]]
 
     def training(self) -> Mapping[str, Any]:
-        """Small batches at a high rate, and patience: the first epochs learn blanks alone."""
+        """Small batches at a high rate, and patience: the first epochs learn blanks alone. A layer that is trained
+        already forgets at such a rate."""
+        if self.own:
+            return {"batch_size": 8, "head_learning_rate": 3e-4, "patience": 5}
         return {"batch_size": 8, "head_learning_rate": 5e-3, "patience": 20}
 
     def choices(self) -> tuple[Choice, ...]:
         """Report the alphabet, the frames, and clips that nothing is learnt from."""
         shown = "".join(self.alphabet)
-        known = Choice("alphabet", f"{len(self.alphabet)} characters", f"those of the transcripts: {shown[:80]!r}")
+        known = Choice("alphabet", f"{len(self.alphabet)} characters: {shown[:80]!r}", self.why)
         every = f"{1000 * self.join * self.frame_seconds:.0f} ms" if self.frame_seconds else f"{self.join} frames"
         why = "the backbone's frames joined, as far as transcripts leave room; --set task.join=N"
         found = [known, Choice("frames", f"one every {every}", why)]
@@ -187,8 +223,8 @@ class BoundTranscription(BoundTask):
         counts = strange(transcripts_of(examples), self.alphabet)
         if not counts:
             return ()
-        listed = ", ".join(f"{character!r} {number}" for character, number in counts.most_common(20))
-        return (f"{counts.total()} characters of the transcripts were not learnt and count as wrong: {listed}",)
+        found = f"{counts.total()} characters of the transcripts were not learnt and count as wrong: {counted(counts)}"
+        return (found,)
 
     def split_policy(self, examples: Examples) -> SplitPolicy:
         """Keep short and long transcripts in proportion."""
@@ -216,8 +252,12 @@ class BoundTranscription(BoundTask):
         return joined_clips(prediction, windows)
 
     def head(self, backbone: FeatureSource) -> nn.Module:
-        """Return the head of frames, fresh."""
+        """Return the head of frames: fresh, or the model's own as it was trained."""
         numbers, settings = FIRST + len(self.alphabet), self.settings
+        if self.own:
+            layer = backbone.characters() if isinstance(backbone, KnowsCharacters) else None
+            same = layer is not None and FIRST + len(layer.alphabet) == numbers  # it grows where a run goes on
+            return CharacterLayer(backbone.width, numbers, settings.dropout, layer if same else None)
         widths = backbone.stage_widths if isinstance(backbone, Backbone) else ()
         return FrameHead(
             backbone.width,
