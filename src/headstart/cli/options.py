@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 NO_OPTIONS = ("data", "pool", "run", "as_json", "as_jsonl")
 """Parameters of commands that their public functions take by position, or not at all."""
 
-OF_FORMATS = {"every", "audio"}
+OF_FORMATS = {"every", "sounds"}
 """Parameters that are settings of the format of that name."""
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
@@ -40,7 +40,7 @@ def option(flag: str, meaning: str, metavar: str | None = None) -> Any:
 def given(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The options among the parameters of a command, as arguments of its public function.
 
-    They have the same names, but for `assignments`, `every` and `audio`, which become `settings`. What a user did not
+    They have the same names, but for `assignments`, `every` and `sounds`, which become `settings`. What a user did not
     say is left to the function's default.
     """
     from headstart.kernel.user_settings import parse_assignments

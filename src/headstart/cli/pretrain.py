@@ -51,7 +51,7 @@ def pretrain(
     out: Out = None,
     text: Text = None,
     image: Image = None,
-    audio: Audio = None,
+    sounds: Audio = None,
     numeric: Numeric = None,
     categorical: Categorical = None,
     date: Date = None,

@@ -43,7 +43,7 @@ def select(
     out: Out = None,
     text: Text = None,
     image: Image = None,
-    audio: Audio = None,
+    sounds: Audio = None,
     numeric: Numeric = None,
     categorical: Categorical = None,
     date: Date = None,

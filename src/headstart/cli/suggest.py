@@ -44,7 +44,7 @@ def suggest(
     out: Out = None,
     text: Text = None,
     image: Image = None,
-    audio: Audio = None,
+    sounds: Audio = None,
     numeric: Numeric = None,
     categorical: Categorical = None,
     date: Date = None,

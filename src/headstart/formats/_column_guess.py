@@ -109,7 +109,7 @@ def recognise(
     labelled: bool,
     decimal: DecimalSign = "auto",
     every: bool = False,
-    audio: str | None = None,
+    sounds: str | None = None,
 ) -> Roles:
     """Find the role of every column that has one.
 
@@ -120,7 +120,7 @@ def recognise(
         labelled: whether a label must be found.
         decimal: of the numbers in columns of text.
         every: whether all columns are inputs but those that are named for something else.
-        audio: the column of sounds that the user named.
+        sounds: the column of sounds that the user named.
 
     Raises:
         DataError: nothing makes it plain; the columns are listed with the flags that decide.
@@ -132,7 +132,7 @@ def recognise(
         told += "; --text and --label say otherwise"
         return Roles(_texts(two[0], notes=(told,)), two[1], part, columns.group, columns.domain, columns.slices)
     candidates = label_candidates(_own(table), columns)
-    if (found := sound_roles(table, root, columns, audio, candidates, labelled=labelled)) is not None:
+    if (found := sound_roles(table, root, columns, sounds, candidates, labelled=labelled)) is not None:
         label = found.label if found.transcribed else _label(table, root, columns, labelled)
         sounds = Inputs("audio", (found.sound,), notes=found.notes)
         return Roles(sounds, label, part, found.group, columns.domain, columns.slices, found.transcribed)

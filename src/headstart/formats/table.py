@@ -66,7 +66,7 @@ class Table(Settings):
     labels: LabelForm = "auto"
     """What label cells are: 'names' as they are written, 'numbers', 'sets' (lists, or names with a separator between
     them), 'vectors' of 0 and 1 for each label; 'auto' decides over the whole column and refuses what is unclear."""
-    audio: str | None = None
+    sounds: str | None = None
     """The column of sounds, where there are several: paths of sound files, or encoded sounds."""
     decimal: DecimalSign = "auto"
     """The decimal sign of numbers such as 8,3 or $1,234.50: 'point' or 'comma'; 'auto' takes it from the labels where
@@ -138,7 +138,7 @@ class Table(Settings):
 
     def _guessing(self) -> dict[str, Any]:
         """Return what `recognise` is told of the settings."""
-        return {"decimal": self.decimal, "every": self.inputs == "all", "audio": self.audio}
+        return {"decimal": self.decimal, "every": self.inputs == "all", "sounds": self.sounds}
 
     def _labels(
         self, table: pa.Table, roles: Roles, each: Sequence[str], columns: Columns, typed: bool, notes: list[str]

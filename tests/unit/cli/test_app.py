@@ -132,7 +132,7 @@ def test_fit_gets_every_flag(headstart_command: Callable[..., Ended], received: 
         "budget": 300.0,
         "scratch": False,
         "overwrite": True,
-        "settings": {"tuning": {"epochs": 3, "clip": 0.5}, "objective": {"kind": "soft"}, "format": {"audio": "u"}},
+        "settings": {"tuning": {"epochs": 3, "clip": 0.5}, "objective": {"kind": "soft"}, "format": {"sounds": "u"}},
     }
 
 
@@ -141,7 +141,7 @@ def test_every_parameter_of_a_function_has_its_flag(verb: str) -> None:
     parameters = set(inspect.signature(getattr(headstart, verb)).parameters) - {"reporter"}
     command = typer.main.get_command(app).commands[verb]  # type: ignore[attr-defined]
     flags = {parameter.name for parameter in command.params} - {"as_json", "as_jsonl", "help"}
-    assert {"settings" if name in ("assignments", "every", "audio") else name for name in flags} == parameters
+    assert {"settings" if name in ("assignments", "every", "sounds") else name for name in flags} == parameters
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("5m", 300), ("1h", 3600), ("1.5h", 5400)])

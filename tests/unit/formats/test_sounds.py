@@ -94,11 +94,11 @@ def test_the_column_of_sounds_is_named_where_there_are_two(tmp_path: Path) -> No
     path = table(saved(tmp_path), "index.csv", one=PLACES, two=PLACES[::-1], label=[*"xyxy"])
     with pytest.raises(DataError, match=r"all hold sounds\. Say which with --audio COLUMN"):
         read(path)
-    assert raws_of(read(path, {"audio": "two"}))[0] == tmp_path / "d.wav"
+    assert raws_of(read(path, {"sounds": "two"}))[0] == tmp_path / "d.wav"
     with pytest.raises(DataError, match=r"--audio tow: .*Did you mean 'two'"):
-        read(path, {"audio": "tow"})
+        read(path, {"sounds": "tow"})
     with pytest.raises(DataError, match="--audio and --image exclude each other"):
-        read(path, {"audio": "two"}, image="one")
+        read(path, {"sounds": "two"}, image="one")
 
 
 def test_parts_classes_and_groups_of_folders(tmp_path: Path) -> None:
