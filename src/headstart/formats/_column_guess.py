@@ -134,8 +134,8 @@ def recognise(
     candidates = label_candidates(_own(table), columns)
     if (found := sound_roles(table, root, columns, sounds, candidates, labelled=labelled)) is not None:
         label = found.label if found.transcribed else _label(table, root, columns, labelled)
-        sounds = Inputs("audio", (found.sound,), notes=found.notes)
-        return Roles(sounds, label, part, found.group, columns.domain, columns.slices, found.transcribed)
+        heard = Inputs("audio", (found.sound,), notes=found.notes)
+        return Roles(heard, label, part, found.group, columns.domain, columns.slices, found.transcribed)
     guess = sole_label(table, columns) if labelled and not candidates else None
     label = columns.label if every and not labelled else guess or _label(table, root, columns, labelled)
     taken = {label, part, columns.group, columns.domain, *columns.slices}
