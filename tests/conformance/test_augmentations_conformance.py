@@ -10,7 +10,7 @@ from plugins import sample
 
 from headstart.contracts.augmentation import augmented
 from headstart.contracts.carriers import Batch, State
-from headstart.contracts.inputs import Pixels, Tokens
+from headstart.contracts.inputs import Pixels, Sounds, Tokens
 from headstart.contracts.placed_targets import ClassMaps
 from headstart.contracts.target_kinds import CLASS_IDS
 from headstart.kernel import registry
@@ -19,6 +19,7 @@ SEEDS = (5, 2**62 + 1, 0, 7, 5)
 KINDS = {
     "image": Pixels(mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.25)),
     "text": Tokens(mask=49, special=(1, 2)),
+    "audio": Sounds(rate=100.0, log=1.0),
     "table": None,
 }
 
@@ -32,10 +33,12 @@ def states() -> dict[str, State]:
 
     length = torch.tensor([6, 1, 4, 3])
     mask = (torch.arange(6) < length[:, None]).long()
+    heard = (torch.arange(60) < 10 * length[:, None]).long()
     tokens = torch.randint(2, 50, (4, 6), generator=generator) * mask
     return {
         "image": State(repeated(torch.randn(4, 3, 12, 20, generator=generator))),
         "text": State(repeated(tokens), {"attention_mask": repeated(mask)}),
+        "audio": State(repeated(torch.randn(4, 60, 8, generator=generator)), {"attention_mask": repeated(heard)}),
         "table": State(repeated(torch.randn(4, 7, generator=generator, dtype=torch.float64))),
     }
 

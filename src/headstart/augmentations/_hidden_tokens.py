@@ -14,14 +14,14 @@ import torch
 from torch import Tensor
 
 from headstart.contracts.carriers import LENGTH_MASK, State
-from headstart.contracts.inputs import Pixels, Tokens
+from headstart.contracts.inputs import InputKind, Tokens
 from headstart.kernel.errors import SettingsError
 
 How = Literal["mask", "hide"]
 """'mask': the mask token (or the unknown one) takes its place; 'hide': nothing attends to it."""
 
 
-def known_tokens(name: str, how: How, inputs: Pixels | Tokens | None) -> Tokens:
+def known_tokens(name: str, how: How, inputs: InputKind | None) -> Tokens:
     """The tokens that augmentation `name` is to act on. Raises SettingsError where it cannot."""
     if not isinstance(inputs, Tokens):
         raise SettingsError(f"augmentation '{name}' hides tokens, but the backbone does not declare its tokens")

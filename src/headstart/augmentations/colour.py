@@ -21,7 +21,7 @@ from pydantic import Field
 from headstart.augmentations._draws import uniform
 from headstart.contracts.augmentation import InputViews
 from headstart.contracts.carriers import State
-from headstart.contracts.inputs import Pixels, Tokens
+from headstart.contracts.inputs import InputKind, Pixels
 from headstart.kernel.errors import SettingsError
 
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -54,7 +54,7 @@ class Colour(InputViews):
     pixels: Pixels | None = None
     """Mean and standard deviation of the normalised values; the backbone says them."""
 
-    def bind(self, inputs: Pixels | Tokens | None, examples: int) -> Self:  # noqa: ARG002
+    def bind(self, inputs: InputKind | None, examples: int) -> Self:  # noqa: ARG002
         """Learn the range of the pixels. Raises SettingsError where there are no three colours."""
         if isinstance(inputs, Pixels) and len(inputs.mean) != 3:
             raise SettingsError(

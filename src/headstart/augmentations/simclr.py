@@ -20,7 +20,7 @@ from pydantic import Field
 from headstart.contracts.augmentation import Augmentation, InputViews
 from headstart.contracts.carriers import State
 from headstart.contracts.composed_augmentation import composed
-from headstart.contracts.inputs import Pixels, Tokens
+from headstart.contracts.inputs import InputKind
 from headstart.kernel.errors import SettingsError
 
 
@@ -42,7 +42,7 @@ class SimCLRViews(InputViews):
     solarise: float = Field(default=0.0, ge=0, le=1)
     """Share of the views in which values above one half are inverted; in [0, 1]."""
 
-    def bind(self, inputs: Pixels | Tokens | None, examples: int) -> Augmentation:
+    def bind(self, inputs: InputKind | None, examples: int) -> Augmentation:
         """The augmentations that it stands for. Raises SettingsError."""
         most = round(0.8 * self.strength, 3)
         colour = {"brightness": most, "contrast": most, "saturation": most, "hue": round(0.2 * self.strength, 3)}

@@ -21,7 +21,7 @@ from pydantic import Field
 from headstart.contracts.augmentation import Augmentation, InputViews
 from headstart.contracts.carriers import State
 from headstart.contracts.composed_augmentation import Composed, composed
-from headstart.contracts.inputs import Pixels, Tokens
+from headstart.contracts.inputs import InputKind, Tokens
 from headstart.kernel.errors import SettingsError
 
 FEW, DECADES, LEAST = 100, 3.0, 0.1
@@ -38,7 +38,7 @@ class Standard(InputViews):
     flip: bool = False
     """Whether left and right of pictures may be exchanged: only where that leaves every label as it is."""
 
-    def bind(self, inputs: Pixels | Tokens | None, examples: int) -> Augmentation:
+    def bind(self, inputs: InputKind | None, examples: int) -> Augmentation:
         """The augmentations that it stands for. Raises SettingsError."""
         strength = self.strength or round(max(LEAST, min(1.0, 1 - math.log10(max(examples, 1) / FEW) / DECADES)), 2)
         because = f"strength {strength:g}"

@@ -15,7 +15,7 @@ from pydantic import Field
 from headstart.augmentations._hidden_tokens import How, count_of, hidden_at, known_tokens, readable, require_bound
 from headstart.contracts.augmentation import InputViews
 from headstart.contracts.carriers import State
-from headstart.contracts.inputs import Pixels, Tokens
+from headstart.contracts.inputs import InputKind, Tokens
 
 
 class TokenDropout(InputViews):
@@ -31,7 +31,7 @@ class TokenDropout(InputViews):
     tokens: Tokens | None = None
     """The mask token and the special ones; the backbone says them."""
 
-    def bind(self, inputs: Pixels | Tokens | None, examples: int) -> Self:  # noqa: ARG002
+    def bind(self, inputs: InputKind | None, examples: int) -> Self:  # noqa: ARG002
         """Learn the tokens. Raises SettingsError where there are none, or no mask."""
         return self.model_copy(update={"tokens": known_tokens("token_dropout", self.how, inputs)})
 

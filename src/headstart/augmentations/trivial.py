@@ -20,7 +20,7 @@ from torchvision.transforms.v2 import functional as vision
 
 from headstart.contracts.augmentation import InputViews
 from headstart.contracts.carriers import State
-from headstart.contracts.inputs import Pixels, Tokens
+from headstart.contracts.inputs import InputKind, Pixels
 from headstart.contracts.target_movement import Size
 from headstart.contracts.targets import PADDED_TARGET
 from headstart.kernel.errors import SettingsError
@@ -63,7 +63,7 @@ class Trivial(InputViews):
     pixels: Pixels | None = None
     """Mean and standard deviation of the normalised values; the backbone says them."""
 
-    def bind(self, inputs: Pixels | Tokens | None, examples: int) -> Self:  # noqa: ARG002
+    def bind(self, inputs: InputKind | None, examples: int) -> Self:  # noqa: ARG002
         """Learn the range of the pixels. Raises SettingsError where there are none."""
         if not isinstance(inputs, Pixels):
             raise SettingsError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,15 +15,16 @@ from transformers import AutoModelForSpeechSeq2Seq
 from headstart.backbones._layer_cut import around
 from headstart.backbones._layered_backbone import SeveralLayers
 from headstart.backbones._sound_backbone import SoundBackbone, padded
-from headstart.backbones._sound_encoders import KINDS, SPOKEN, SoundEncoder
+from headstart.backbones._sound_encoders import KINDS, SoundEncoder
 from headstart.backbones._speech_decoder import SpeechDecoder, prefix_of
 from headstart.backbones._text_loading import random_model
 from headstart.backbones._text_pooling import pool
 from headstart.contracts.backbone import NO_LICENCE
 from headstart.contracts.boundaries import failing_boundaries
-from headstart.contracts.carriers import LENGTH_MASK, State, Tap
+from headstart.contracts.carriers import LENGTH_MASK, SPOKEN, State, Tap
 from headstart.contracts.examples import Raw
 from headstart.contracts.features import Features
+from headstart.contracts.inputs import Sounds
 from headstart.contracts.network import Stage
 from headstart.contracts.several_stages import joined
 from headstart.contracts.spoken_characters import SpokenCharacters
@@ -95,6 +97,14 @@ class AudioBackbone(SeveralLayers, SoundBackbone):
     def prepare(self, raws: Sequence[Raw]) -> State:
         """Waveforms (batch, samples) or spectrograms (batch, frames, bands), padded on the right, with their mask."""
         return self._states(self.waves(raws))
+
+    def input_kind(self) -> Sounds:
+        """Waveforms, or spectrograms as the model scales them."""
+        if self._config.model_type == "whisper":
+            return Sounds(rate=self.rate / self._extractor.hop_length, log=1 / (4 * math.log(10)))
+        if not self._encoder().timed:
+            return Sounds(rate=100.0, log=1 / (2 * self._extractor.std))
+        return Sounds(rate=self.rate)
 
     def preparation(self) -> Mapping[str, Any]:
         """The hash of the preprocessing's file, the rate, and the longest clip."""

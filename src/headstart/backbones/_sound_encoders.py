@@ -20,9 +20,6 @@ from torch.nn.utils.rnn import pad_sequence
 from headstart.contracts.carriers import LENGTH_MASK
 from headstart.kernel.errors import BackboneError
 
-SPOKEN = "spoken"
-"""The context entry (batch, frames) that is 1 in frames of the clip itself, where the silence behind it is read too."""
-
 Context = Mapping[str, Tensor]
 
 

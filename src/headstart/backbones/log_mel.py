@@ -23,6 +23,7 @@ from headstart.contracts.backbone import NO_LICENCE, Backbone
 from headstart.contracts.carriers import LENGTH_MASK, State
 from headstart.contracts.examples import Raw
 from headstart.contracts.features import Features
+from headstart.contracts.inputs import Sounds
 from headstart.kernel.errors import DataError
 from headstart.media.audio import sound_info, source_of
 from headstart.numerics.mel import log_mel
@@ -109,6 +110,10 @@ class _LogMel(FrameBackbone):
         # a band beside its difference, so that what hides some bands hides these too
         frames = torch.stack([centred, _differences(centred, mask) * real], dim=-1).flatten(-2) / SCALE
         return Features(torch.cat([mean, spread], dim=-1).squeeze(1), frames, mask)
+
+    def input_kind(self) -> Sounds:
+        """Spectrograms of natural logarithms."""
+        return Sounds(rate=1 / self.settings.hop, log=1.0)
 
     def preparation(self) -> Mapping[str, Any]:
         """The settings."""

@@ -18,7 +18,7 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import BESIDE, State, Tap
 from headstart.contracts.examples import Raw
 from headstart.contracts.features import Features
-from headstart.contracts.inputs import Pixels, Tokens
+from headstart.contracts.inputs import InputKind
 from headstart.contracts.modality import HasNumbers, HasTexts, Modality, modality_named
 from headstart.contracts.several_stages import Stages
 from headstart.kernel import registry
@@ -125,7 +125,7 @@ class _Beside(Backbone):
         """(inputs,) the share of each text that is cut off."""
         return self.model.unread([raw.text for raw in raws])
 
-    def input_kind(self) -> Pixels | Tokens | None:
+    def input_kind(self) -> InputKind | None:
         """Token numbers."""
         return self.model.input_kind()
 

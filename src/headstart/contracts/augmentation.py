@@ -13,7 +13,7 @@ from typing import ClassVar, Protocol
 from torch import Tensor
 
 from headstart.contracts.carriers import Batch, State
-from headstart.contracts.inputs import Pixels, Tokens
+from headstart.contracts.inputs import InputKind
 from headstart.contracts.target_movement import Follows, Size, kind_of
 from headstart.contracts.targets import TargetKind, TargetKinds
 from headstart.kernel import registry
@@ -30,7 +30,8 @@ class Augmentation(Protocol):
     """Contract of a file in `augmentations/`.
 
     One that moves what lies in an input has `move_maps` or `move_points` too, of `contracts/targets.py`: targets that
-    are moved by these follow the input, and others with a place in it are refused.
+    are moved by these follow the input, and others with a place in it are refused. One whose views may lack an end of
+    the input has a true `cuts`: targets of all that is said in it are refused.
     """
 
     @property
@@ -56,7 +57,7 @@ class Augmentation(Protocol):
         """0 when inputs change, so that a prefix can be stored of chosen views only; `stages` when none do."""
         ...
 
-    def bind(self, inputs: Pixels | Tokens | None, examples: int) -> Augmentation:
+    def bind(self, inputs: InputKind | None, examples: int) -> Augmentation:
         """The augmentation that knows what the numbers at boundary 0 stand for, and how many examples are trained on.
 
         Raises:
@@ -92,7 +93,7 @@ class InputViews(Settings):
         """Inputs change."""
         return 0
 
-    def bind(self, inputs: Pixels | Tokens | None, examples: int) -> Augmentation:  # noqa: ARG002
+    def bind(self, inputs: InputKind | None, examples: int) -> Augmentation:  # noqa: ARG002
         """Itself: it acts on any numbers."""
         return self  # type: ignore[return-value]
 
@@ -124,7 +125,7 @@ class Mixture(Settings):
         """Inputs change."""
         return 0
 
-    def bind(self, inputs: Pixels | Tokens | None, examples: int) -> Augmentation:  # noqa: ARG002
+    def bind(self, inputs: InputKind | None, examples: int) -> Augmentation:  # noqa: ARG002
         """Itself: it acts on any numbers."""
         return self  # type: ignore[return-value]
 

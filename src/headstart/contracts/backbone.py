@@ -18,7 +18,7 @@ from headstart.contracts.architecture_edits import Edit
 from headstart.contracts.carriers import State, Tap
 from headstart.contracts.examples import Raw
 from headstart.contracts.features import MapShape
-from headstart.contracts.inputs import Pixels, Tokens
+from headstart.contracts.inputs import InputKind
 from headstart.contracts.network import Network
 from headstart.kernel.complete import Complete
 from headstart.kernel.contract import contract
@@ -121,7 +121,7 @@ class Backbone(Network, Complete):
         """(inputs,) the share of each input that is cut off as too long, in [0, 1)."""
         return np.zeros(len(raws))
 
-    def input_kind(self) -> Pixels | Tokens | None:
+    def input_kind(self) -> InputKind | None:
         """Return the meaning of the numbers at boundary 0; None for neither pixels nor tokens."""
         return None
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from headstart.contracts.augmentation import Augmentation, fault_of
 from headstart.contracts.carriers import Batch, State
-from headstart.contracts.inputs import Pixels, Tokens
+from headstart.contracts.inputs import InputKind
 from headstart.contracts.pairs import EACH_MASK, apart, together
 from headstart.contracts.target_movement import Size
 from headstart.contracts.targets import TargetKind, TargetKinds
@@ -113,7 +113,7 @@ class Composed:
         """The first stage that any part touches; `stages` where none does."""
         return min((part.first_stage(stages) for part in self.parts), default=stages)
 
-    def bind(self, inputs: Pixels | Tokens | None, examples: int) -> Composed:
+    def bind(self, inputs: InputKind | None, examples: int) -> Composed:
         """With every part bound; one that stands for several is replaced by them. Raises SettingsError."""
         parts: list[Augmentation] = []
         because = [self.because] if self.because else []
@@ -171,7 +171,7 @@ class Composed:
         )
 
 
-_LEARNT = ("pixels", "tokens")
+_LEARNT = ("pixels", "tokens", "sounds")
 """Settings that `bind` fills in."""
 
 

@@ -21,3 +21,16 @@ class Tokens(Settings):
     """The token that stands for a hidden one: the mask token, else the unknown one; None where there is neither."""
     special: tuple[int, ...] = ()
     """Tokens that are no part of a text: its beginning, its end, padding."""
+
+
+class Sounds(Settings):
+    """Waveforms (batch, samples), or spectrograms (batch, frames, bands) of logarithms of power, with their mask."""
+
+    rate: float
+    """Samples or frames per second."""
+    log: float | None = None
+    """What natural logarithms of power are multiplied by in a spectrogram, which may be shifted; None: waveforms."""
+
+
+InputKind = Pixels | Tokens | Sounds
+"""What the numbers can be."""

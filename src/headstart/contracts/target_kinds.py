@@ -54,6 +54,15 @@ class Unplaced(Numbers):
         return values
 
 
+@dataclass(frozen=True)
+class OfWhole(Unplaced):
+    """Numbers that say what is in the whole input, and not what is left of one that has lost an end."""
+
+    def movable(self, augmentation: object) -> bool:
+        """Return whether the augmentation leaves all of an input there: whether it has no true `cuts`."""
+        return not getattr(augmentation, "cuts", False)
+
+
 CLASS_IDS = Unplaced("class ids", whole=True, axes=(1,), additive=True)
 """One class of each example: (batch,) whole numbers."""
 
@@ -63,7 +72,7 @@ VALUES = Unplaced("values", whole=False, axes=(1, 2), additive=True)
 LABEL_SETS = Unplaced("label sets", whole=False, axes=(2,), additive=True)
 """Any number of labels of each example: (batch, labels) floats, 1 where a label holds."""
 
-TOKEN_IDS = Unplaced("token ids", whole=True, axes=(2,))
+TOKEN_IDS = OfWhole("token ids", whole=True, axes=(2,))
 """What is written for the whole input, token by token: (batch, tokens) whole numbers; an input may have none."""
 
 TAG_SEQUENCES = Numbers("tag sequences", whole=True, axes=(2,))

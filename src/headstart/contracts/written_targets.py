@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
-from headstart.contracts.target_kinds import TOKEN_IDS, Unplaced
+from headstart.contracts.target_kinds import TOKEN_IDS, OfWhole
 
 
 class Written(NamedTuple):
@@ -24,7 +24,7 @@ class Written(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Texts(Unplaced):
+class Texts(OfWhole):
     """Texts, whose token ids are collated to a batch (batch, tokens) of whole numbers."""
 
     def collated(self, values: np.ndarray) -> Tensor:
