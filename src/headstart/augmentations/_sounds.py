@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from headstart.contracts.carriers import LENGTH_MASK, SPOKEN, State
-from headstart.contracts.inputs import InputKind, Sounds
+from headstart.contracts.carriers import LENGTH_MASK, State
+from headstart.contracts.inputs import SPOKEN, InputKind, Sounds
 from headstart.kernel.errors import SettingsError
 
 
@@ -32,5 +32,5 @@ def own_mask(state: State) -> Tensor:
 
 
 def silence(clip: Tensor, sounds: Sounds) -> Tensor:
-    """What silence is in a clip (own length, ...): 0 in a waveform, in a spectrogram the least value."""
+    """Silence in a clip (own length, ...): 0 in a waveform, in a spectrogram the least value."""
     return clip.new_zeros(()) if sounds.log is None else clip.min()

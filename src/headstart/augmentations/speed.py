@@ -18,8 +18,8 @@ from torch import Tensor
 from headstart.augmentations._draws import uniform
 from headstart.augmentations._sounds import known_sounds, own_mask, require_bound, silence
 from headstart.contracts.augmentation import InputViews
-from headstart.contracts.carriers import LENGTH_MASK, SPOKEN, State
-from headstart.contracts.inputs import InputKind, Sounds
+from headstart.contracts.carriers import LENGTH_MASK, State
+from headstart.contracts.inputs import SPOKEN, InputKind, Sounds
 
 
 class Speed(InputViews):

@@ -21,10 +21,10 @@ from headstart.backbones._text_loading import random_model
 from headstart.backbones._text_pooling import pool
 from headstart.contracts.backbone import NO_LICENCE
 from headstart.contracts.boundaries import failing_boundaries
-from headstart.contracts.carriers import LENGTH_MASK, SPOKEN, State, Tap
+from headstart.contracts.carriers import LENGTH_MASK, State, Tap
 from headstart.contracts.examples import Raw
 from headstart.contracts.features import Features
-from headstart.contracts.inputs import Sounds
+from headstart.contracts.inputs import SPOKEN, Sounds
 from headstart.contracts.network import Stage
 from headstart.contracts.several_stages import joined
 from headstart.contracts.spoken_characters import SpokenCharacters

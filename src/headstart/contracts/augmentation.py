@@ -29,9 +29,8 @@ Losses = Callable[[Mapping[str, Tensor], Batch], Mapping[str, Tensor]]
 class Augmentation(Protocol):
     """Contract of a file in `augmentations/`.
 
-    One that moves what lies in an input has `move_maps` or `move_points` too, of `contracts/targets.py`: targets that
-    are moved by these follow the input, and others with a place in it are refused. One whose views may lack an end of
-    the input has a true `cuts`: targets of all that is said in it are refused.
+    One that moves what lies in an input has `move_maps` or `move_points` too: targets moved by these follow, others
+    with a place are refused. One whose views may lack an end has a true `cuts`, and targets of the whole are refused.
     """
 
     @property

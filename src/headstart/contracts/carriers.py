@@ -12,10 +12,6 @@ LENGTH_MASK = "attention_mask"
 """The context entry (batch, length) that is nonzero at real tokens. Beside it the second axis of every context tensor
 with one but `BESIDE`, of token vectors and of taps as maps is the length."""
 
-SPOKEN = "spoken"
-"""The context entry (batch, length) that is 1 where a sound of fixed length is the clip itself, and 0 in the silence
-that fills it up but is read as well."""
-
 PLACES = "places"
 """The context entry (batch, length, 2), whole numbers, of the characters of its text that each token stands for: from
 the first to before the last, equal for a token that stands for none. Only backbones that were asked have it."""

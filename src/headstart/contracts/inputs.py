@@ -23,6 +23,10 @@ class Tokens(Settings):
     """Tokens that are no part of a text: its beginning, its end, padding."""
 
 
+SPOKEN = "spoken"
+"""The context entry that is 0 in silence that fills a sound up to a fixed length and is read as well."""
+
+
 class Sounds(Settings):
     """Waveforms (batch, samples), or spectrograms (batch, frames, bands) of logarithms of power, with their mask."""
 
@@ -33,4 +37,3 @@ class Sounds(Settings):
 
 
 InputKind = Pixels | Tokens | Sounds
-"""What the numbers can be."""

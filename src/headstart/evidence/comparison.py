@@ -196,7 +196,10 @@ def slice_figures(
     groups: np.ndarray | None = None,
     seed: int,
 ) -> Slices:
-    """Figures for each value of a slice column (examples,); an empty value is '(empty)'."""
+    """Figures for each value of a slice column (examples,); an empty value is '(empty)'.
+
+    Intervals are over groups; of a value that is a single group over its examples.
+    """
     names = np.array(["(empty)" if value is None or value == "" else str(value) for value in values], dtype=object)
     found, counts = np.unique(names, return_counts=True)
     slices = []
@@ -206,6 +209,7 @@ def slice_figures(
         if count >= FEWEST:
             part = {key: column[rows] for key, column in targets.items()}
             inside = None if groups is None else np.asarray(groups)[rows]
+            inside = None if inside is not None and (inside == inside[0]).all() else inside  # one speaker's examples
             measured = figures(task.evaluation.metrics, part, prediction.take(rows), groups=inside, seed=seed)
         slices.append(Slice(name, count, measured))
     rare = [piece for piece in slices if not piece.figures]

@@ -26,6 +26,8 @@ from headstart.pipeline.record import SINGLE, Card, Comparison, FigureRow, Slice
 
 MOST_MISTAKES = 24
 """Mistakes that a report shows."""
+MOST_SPEAKERS = 30
+"""Speakers up to which each has figures of its own without being asked for."""
 
 
 @dataclass(frozen=True)
@@ -126,13 +128,15 @@ def rows_of(found: Mapping[str, Figure]) -> dict[str, FigureRow]:
 def slice_rows(
     task: BoundTask, examples: Examples, targets: Targets, prediction: Prediction, groups: np.ndarray | None, seed: int
 ) -> tuple[tuple[SliceRow, ...], str, tuple[str, ...]]:
-    """Return the figures of every domain and of every value of every slice column, the worst value, and notes."""
+    """Return the figures of every domain, every value of every slice column and every speaker, the worst, and notes."""
     rows: list[SliceRow] = []
     worst: list[tuple[float, str]] = []
     notes: list[str] = []
     metric = task.evaluation.primary
     sign = 1 if metric.greater_is_better else -1
-    columns = (examples.schema.domain, *examples.schema.slices)
+    speakers, told = _speakers(examples)
+    notes += told
+    columns = (examples.schema.domain, *examples.schema.slices, *speakers)
     for column in dict.fromkeys(name for name in columns if name is not None):
         found = slice_figures(task, targets, prediction, examples.column(column), groups=groups, seed=seed)
         rows += [SliceRow(column=column, value=s.value, n=s.n, figures=rows_of(s.figures)) for s in found.slices]
@@ -142,6 +146,17 @@ def slice_rows(
         if found.note:
             notes.append(f"{column}: {found.note}")
     return tuple(rows), min(worst)[1] if worst else "", tuple(notes)
+
+
+def _speakers(examples: Examples) -> tuple[list[str], list[str]]:
+    """The column of the groups of sounds, which are speakers or recordings, where these are few; and a note on many."""
+    column = examples.schema.group
+    if column is None or not isinstance(modality_named(examples.schema.modality), HasSound):
+        return [], []
+    count = len(set(examples.column(column)))
+    if count > MOST_SPEAKERS:
+        return [], [f"{column}: {count} of them are too many for figures of each; --slice {column} shows all the same"]
+    return [column] if count > 1 else [], []
 
 
 def cards(task: BoundTask, examples: Examples, targets: Targets, prediction: Prediction) -> tuple[Card, ...]:

@@ -17,8 +17,8 @@ from headstart.augmentations.spec_augment import SpecAugment
 from headstart.augmentations.speed import Speed
 from headstart.augmentations.time_shift import TimeShift
 from headstart.contracts.augmentation import fault_of
-from headstart.contracts.carriers import LENGTH_MASK, SPOKEN, State
-from headstart.contracts.inputs import Pixels, Sounds
+from headstart.contracts.carriers import LENGTH_MASK, State
+from headstart.contracts.inputs import SPOKEN, Pixels, Sounds
 from headstart.contracts.target_kinds import CLASS_IDS, TOKEN_IDS
 from headstart.kernel.errors import SettingsError
 from headstart.numerics.mel import log_mel
