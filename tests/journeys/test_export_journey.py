@@ -47,6 +47,29 @@ def test_an_export_gives_what_its_run_gives_and_replays_itself(
     assert not again.code and "8 golden inputs" in again.out
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("to", ["onnx", "openvino"])
+def test_int8_takes_the_place_of_float32_where_its_cost_is_allowed(
+    to: str, tmp_path: Path, headstart_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("nncf")
+    monkeypatch.setattr("headstart.pipeline.exporting.quantised.MOST_DROP", 1.0)
+    out = exported("image-probe", to, tmp_path / "out", int8=True)
+    told = json.loads((out / "export.json").read_text())
+    assert told["precision"] == "int8" and not told["notes"] and told["gate"]["drop"]
+    again = headstart_command("evaluate", out)
+    assert not again.code and "8 golden inputs" in again.out
+
+
+@pytest.mark.slow
+def test_int8_whose_cost_is_not_proven_leaves_float32(tmp_path: Path, headstart_command: Command) -> None:
+    pytest.importorskip("nncf")
+    out = exported("image-probe", "onnx", tmp_path / "out", int8=True)
+    told = json.loads((out / "export.json").read_text())
+    assert told["precision"] == "float32" and "may be worse by up to" in told["notes"][0] and told["gate"]["drop"]
+    assert not headstart_command("evaluate", out).code
+
+
 def test_a_changed_file_is_named(export: Path, tmp_path: Path, headstart_command: Command) -> None:
     copy = shutil.copytree(export, tmp_path / "copy")
     (copy / "preprocess.json").write_text("{}")

@@ -52,7 +52,7 @@ class OpenVinoFiles(Settings):
         openvino = _library()
         with naming_faults("OpenVINO"):
             exact = {"INFERENCE_PRECISION_HINT": "f32"}
-            model = openvino.Core().compile_model(folder / FILE, "CPU", exact)
+            model = _core(openvino).compile_model(folder / FILE, "CPU", exact)
         taken, names = [i.any_name for i in model.inputs], [o.any_name for o in model.outputs]
 
         def compute(arrays: Arrays) -> Arrays:
@@ -64,12 +64,17 @@ class OpenVinoFiles(Settings):
     def quantise(self, folder: Path, inputs: Iterable[Sequence[np.ndarray]], names: Sequence[str]) -> None:
         """By NNCF."""
         openvino = _library()
-        model = openvino.Core().read_model(folder / FILE)
+        model = _core(openvino).read_model(folder / FILE)
         taken = [one.any_name for one in model.inputs]
         batches = [{name: dict(zip(names, batch))[name] for name in taken} for batch in inputs]
-        made = quantised(model, batches)
-        del model  # it maps the file that is replaced
-        openvino.save_model(made, folder / FILE, compress_to_fp16=False)
+        openvino.save_model(quantised(model, batches), folder / FILE, compress_to_fp16=False)
+
+
+def _core(openvino: Any) -> Any:
+    """A core that reads files whole: one whose mapped weights are replaced ends the process (SIGBUS)."""
+    core = openvino.Core()
+    core.set_property({"ENABLE_MMAP": False})
+    return core
 
 
 def _library() -> Any:
