@@ -350,6 +350,7 @@ def explain(
     headstart help tuning full     the settings of a plug-in, for --set
     headstart help training        the settings of pretrain, for --set
     headstart help head            the settings of a fit's head, for --set
+    headstart help blend           those of blending probe and fine-tuning
     """
     from headstart.cli import plugin_help
     from headstart.cli.printing import print_entries, print_settings
@@ -358,6 +359,8 @@ def explain(
         idea, rows = plugin_help.training()
     elif family == plugin_help.HEAD:
         idea, rows = plugin_help.head()
+    elif family == plugin_help.BLEND:
+        idea, rows = plugin_help.blend()
     elif family is None or name is None:
         entries = plugin_help.families() if family is None else plugin_help.plugins(family)
         return Answer(lambda: [entry._asdict() for entry in entries], lambda: print_entries(entries))

@@ -12,7 +12,7 @@ from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError, unknown
 from headstart.kernel.user_settings import FieldHelp, field_help
 
-TRAINING, HEAD = "training", "head"
+TRAINING, HEAD, BLEND = "training", "head", "blend"
 """What `help` knows beside the families: the settings of a pretraining, and of a fit's head."""
 
 
@@ -67,6 +67,13 @@ def head() -> tuple[str, list[FieldHelp]]:
     from headstart.contracts.head_shape import HeadShape  # here, as it brings torch
 
     return (HeadShape.__doc__ or "").partition("\n")[0], field_help(HeadShape)
+
+
+def blend() -> tuple[str, list[FieldHelp]]:
+    """Return what `--set blend...` sets in a fit: its idea, and every setting."""
+    from headstart.pipeline.blend_settings import BlendSettings
+
+    return (BlendSettings.__doc__ or "").partition("\n")[0], field_help(BlendSettings)
 
 
 def idea(family: str, name: str) -> str:

@@ -132,7 +132,7 @@ class Mixture(nn.Module):
 
 def shaped_head(task: BoundTask, backbone: FeatureSource, shape: HeadShape) -> nn.Module:
     """Build a fresh head of a task in that shape."""
-    source = _Narrow(shape.bottleneck) if shape.bottleneck else backbone
+    source = Narrow(shape.bottleneck) if shape.bottleneck else backbone
     members = [_of_kind(task, source, shape) for _ in range(shape.members)]
     plain = shape.members == 1 and not shape.gated
     head = members[0] if plain else Mixture(source.width, members, gated=shape.gated)
@@ -143,11 +143,11 @@ def _of_kind(task: BoundTask, source: FeatureSource, shape: HeadShape) -> nn.Mod
     if isinstance(task, SeveralTasks):
         return nn.ModuleList(_of_kind(part, source, shape) for part in task.tasks.values())
     if shape.kind == "mlp":
-        return Mlp(source.width, shape.hidden, shape.layers, shape.dropout, task.head(_Narrow(shape.hidden)))
+        return Mlp(source.width, shape.hidden, shape.layers, shape.dropout, task.head(Narrow(shape.hidden)))
     if shape.kind == "stages":
         own = source.stage_widths if isinstance(source, Backbone) else ()
         widths = own or (source.width,)
-        return StageSum(widths, [task.head(_Narrow(width)) for width in widths])
+        return StageSum(widths, [task.head(Narrow(width)) for width in widths])
     head = task.head(source)
     if shape.kind == "linear":
         return head
@@ -165,7 +165,7 @@ def additions_for(objective: Objective, backbone: Network, task: BoundTask, shap
 
 
 @dataclass
-class _Narrow:
+class Narrow:
     """Output of a bottleneck, as a source of features."""
 
     width: int

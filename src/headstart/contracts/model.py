@@ -17,11 +17,12 @@ from torch import Tensor, nn
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.backbone_alone import predicts_nothing
+from headstart.contracts.blended_head import Blended, head_of
 from headstart.contracts.declared_size import Stored, weights_at_most
 from headstart.contracts.evaluation_mode import evaluation_mode
 from headstart.contracts.format import Columns
 from headstart.contracts.generation import UsesVocabulary
-from headstart.contracts.head_shape import HeadShape, shaped_head
+from headstart.contracts.head_shape import HeadShape
 from headstart.contracts.model_files import FORMAT_NUMBER, Description, TaskEntry, read_description, read_state
 from headstart.contracts.sound_weights import unsound
 from headstart.contracts.task import BoundTask, Calibration, Evaluation, Task
@@ -86,7 +87,7 @@ class Model:
     """What `Evaluation.calibrate` returned."""
     additions: nn.ModuleDict = field(default_factory=nn.ModuleDict)
     """Modules that an objective trains beside the head, by name; prediction needs none, so they are not saved."""
-    shape: HeadShape = field(default_factory=HeadShape)
+    shape: HeadShape | Blended = field(default_factory=HeadShape)
     """Of the head."""
 
     def eval(self) -> Model:
@@ -256,7 +257,7 @@ def _heads(
     """The heads with their weights."""
     try:
         with weights_at_most(Stored.of(state)):
-            heads = nn.ModuleDict({name: shaped_head(task, backbone, described.head_shape) for name in described.heads})
+            heads = nn.ModuleDict({name: head_of(task, backbone, described.head_shape) for name in described.heads})
     except (HeadstartError, *_ODD) as error:
         raise RunError(f"{folder} describes heads that cannot be built: {first_line(error)}") from error
     _fill(heads, "heads.", state, folder)

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from headstart.contracts.backbone import UNKNOWN_LICENCE
+from headstart.contracts.blended_head import Blended
 from headstart.contracts.format import Columns
 from headstart.contracts.head_shape import HeadShape
 from headstart.kernel.errors import HeadstartError, RunError, SettingsError
@@ -61,7 +62,7 @@ class Description(Settings):
     task: TaskEntry | None
     """None where a backbone was saved alone."""
     heads: tuple[Annotated[str, Field(pattern=r"^\w{1,64}$")], ...]
-    head_shape: HeadShape = HeadShape()
+    head_shape: HeadShape | Blended = HeadShape()
     columns: Columns
     execution: dict[str, Any]
     calibration: dict[str, float]

@@ -41,7 +41,8 @@ def choose_backbone(
     reference, decision = plan.backbone, None
     if reference == "auto":
         reference, decision = automatic(modality, writes=writes)
-    _refuse_missing_folder(reference)
+    for name in [reference] if Path(reference).exists() else reference.split("+"):
+        _refuse_missing_folder(name)
     # a plug-in, a run folder or another exact match names itself; a hub name is claimed by one family of its modality
     own = [registry.plugin("backbones", reference)] if reference in registry.names("backbones") else []
     family = next((family for family in (*own, *families_of(modality)) if family.suits(reference)), None)
@@ -55,6 +56,7 @@ def choose_backbone(
         "seed": plan.seed,
         "columns": len(names),
         "names": names,
+        "inputs": modality,
     }
     fields = {**{key: value for key, value in offered.items() if key in family.model_fields}, **given}
     backbone = build(family, fields, where="backbone").load()

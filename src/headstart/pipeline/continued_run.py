@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from headstart.contracts.backbone import Backbone
+from headstart.contracts.blended_head import Blended
 from headstart.contracts.examples import Examples
 from headstart.contracts.head_shape import shaped_head
 from headstart.contracts.task import BoundTask, SplitPolicy
@@ -64,6 +65,11 @@ def inherited(plan: Plan, tuning: str | None) -> Plan:
         raise SettingsError(
             f"--set head... and --from {run.folder} exclude one another: that run's own head goes on. To begin with "
             f"its backbone and a new head, give --backbone {run.folder} without --from."
+        )
+    if isinstance(run.model.shape, Blended):
+        raise SettingsError(
+            f"the model of {run.folder} is blended of several, whose head cannot go on. To begin with their backbones "
+            f"and a new head, give --backbone {run.folder} in place of --from."
         )
     if not run.model.shape.plain:
         settings["head"] = run.model.shape.model_dump(exclude_defaults=True)
@@ -150,7 +156,8 @@ class ContinuedRun:
 def _extensible(run: RunFolder, given: Mapping[str, Any]) -> Extends:
     """The run's task with some of its settings given anew. Raises SettingsError where its head cannot go on."""
     task: Any = run.model.task
-    if run.model.shape.members > 1 or run.model.shape.bottleneck:
+    shape = run.model.shape
+    if isinstance(shape, Blended) or shape.members > 1 or shape.bottleneck:
         raise SettingsError(
             f"the head of {run.folder} was adapted to a target and is not one layer, so it cannot go on. To begin anew "
             f"with its backbone, give --backbone {run.folder} in place of --from."

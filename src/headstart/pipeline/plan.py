@@ -19,6 +19,7 @@ from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError, unknown
 from headstart.kernel.user_settings import build
 from headstart.pipeline import plan_file
+from headstart.pipeline.blend_settings import BlendSettings
 from headstart.pipeline.data import EachATask, Given, Several
 from headstart.pipeline.plan_file import AUTO, AnyPlan
 from headstart.pipeline.search_settings import SearchSettings
@@ -87,7 +88,7 @@ class Plan(AnyPlan):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Copy the fields, and none of the plug-ins that were built from them."""
         found = super().model_copy(update=update, deep=deep)
-        for made in ("built", "head"):
+        for made in ("built", "head", "blend"):
             found.__dict__.pop(made, None)
         return found
 
@@ -115,6 +116,11 @@ class Plan(AnyPlan):
     def head(self) -> HeadShape:
         """The shape of the head that is trained. Raises SettingsError with all faults at once."""
         return build(HeadShape, self.settings.get("head", {}), where="head")
+
+    @cached_property
+    def blend(self) -> BlendSettings:
+        """How probe and fine-tuning are blended. Raises SettingsError with all faults at once."""
+        return build(BlendSettings, self.settings.get("blend", {}), where="blend")
 
     def named_runner(self) -> Runner | None:
         """The runner that is named, or the only one with the settings given; None for 'auto'.
@@ -187,10 +193,10 @@ class Plan(AnyPlan):
         Raises:
             SettingsError: with all faults at once.
         """
-        known = sorted({*FAMILY_OF, "head", "recommender", "scratch"})
+        known = sorted({*FAMILY_OF, "blend", "head", "recommender", "scratch"})
         faults = [unknown("--set part", key, known) for key in self.settings if key not in known]
         looks: list[Callable[[], Any]] = [partial(self.plugin, key) for key in ("tuning", "objective", "augmentation")]
-        looks += [self.scratch_recipe, lambda: self.head]
+        looks += [self.scratch_recipe, lambda: self.head, lambda: self.blend]
         looks += [self.named_runner, *([partial(self.plugin, "task")] if self.task != AUTO else [])]
         if self.format is not None:
             looks.append(partial(self.plugin, "format"))
@@ -205,6 +211,8 @@ class Plan(AnyPlan):
             faults.append("--set scratch... is of the baseline, and --tuning scratch has none: write --set tuning...")
         if not faults and not self.head.plain:
             faults += self._contradicting_head()
+        if not faults and "blend" in self.settings:
+            faults += self._contradicting_blend()
         if self.joint and self.target is not None:
             faults.append("--joint and --target exclude each other: tasks are no domains")
         if self.target is None and self.target_labels is not None:
@@ -232,6 +240,16 @@ class Plan(AnyPlan):
                 f"--tuning {HEAD_BY_STEPS}, which trains the head by steps on a frozen backbone, or --tuning full."
             ]
         return []
+
+    def _contradicting_blend(self) -> list[str]:
+        said = ", ".join(f"blend.{name} = {value}" for name, value in self.settings["blend"].items())
+        if self.tuning == AUTO:
+            both = f"{said} and --tuning {AUTO} exclude one another: a search finds the weights. Name a tuning."
+            return [both] if self.blend.weights else []
+        if self.blend.weights and not self.plugin("tuning").solved and self.plugin("tuning").start == "pretrained":
+            return []
+        needs = "a fine-tuning beside the probe" if self.blend.weights else f"a search, --tuning {AUTO}"
+        return [f"{said} would do nothing with --tuning {self.tuning}: it needs {needs}"]
 
 
 def read_plan(path: Path) -> Plan:

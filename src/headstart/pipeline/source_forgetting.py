@@ -7,6 +7,7 @@ from torch import nn
 
 from headstart.contracts.backbone import SOURCE_HEAD
 from headstart.contracts.model import Model
+from headstart.contracts.several_backbones import SeveralBackbones
 from headstart.kernel.errors import RunError
 from headstart.pipeline.completion import Present
 from headstart.pipeline.context import FitContext
@@ -31,7 +32,9 @@ def source_forgetting(context: FitContext, arm: Trained, present: Present) -> Fo
         return None
     heads = nn.ModuleDict({"head": dict(arm.model.additions).get(SOURCE_HEAD, head)})
     old = run.model
-    model = Model(arm.model.backbone, old.task, heads, old.columns, arm.model.execution, old.calibration)
+    backbone = arm.model.backbone
+    tuned = backbone.members[-1] if isinstance(backbone, SeveralBackbones) else backbone
+    model = Model(tuned, old.task, heads, old.columns, arm.model.execution, old.calibration)
     learnt = np.concatenate([context.data.split.train, context.data.split.val])
     origins, keys = context.data.examples.origins(), context.data.keys
     leaked = {keys[row]: origins[row] for row in learnt.tolist() if run.parts.get(keys[row]) == "test"}

@@ -22,6 +22,7 @@ from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.user_settings import build
 from headstart.pipeline.arms import is_probe_by_steps
+from headstart.pipeline.blending import Blending
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.defaults_by_size import FEW_JUDGED, by_size, enough_epochs, of_task
 from headstart.pipeline.layers import cut_settings
@@ -89,6 +90,16 @@ class Candidate:
         settings = {**self.context.plan.settings, "tuning": kept}
         changes = {"tuning": self.tuning, "objective": self.objective, "settings": settings}
         plan = self.context.plan.model_copy(update=changes)
+        return replace(self, context=replace(self.context, plan=plan))
+
+    def blended(self, how: Blending | None) -> Candidate:
+        """With the plan that blends it with the probe so, or leaves it alone."""
+        plan = self.context.plan
+        settings = {key: values for key, values in plan.settings.items() if key != "blend"}
+        if how is not None:
+            made = {"weights": how.weights, "temperatures": how.temperatures, "calibration": dict(how.calibration)}
+            settings["blend"] = made
+        plan = plan.model_copy(update={"settings": settings})
         return replace(self, context=replace(self.context, plan=plan))
 
 

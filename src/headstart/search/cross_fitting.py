@@ -6,9 +6,13 @@ the others, and each is predicted by a training on all but it and by a head solv
 after as many epochs as the candidate had, and keeps its last weights: no fold chooses anything by itself. The tuning is
 compared and not the very weights: the model is trained once more, on all that are labelled, where time allows.
 
-Hardly anything was chosen on what it is judged by, as it is on validation alone, and of a hundred examples a 95 %
-interval misses most gains that are real. So a fine-tuning that is better by more than one standard error is taken
-(Breiman, Friedman, Olshen & Stone 1984, "Classification and regression trees": the simplest within one standard error).
+Where their answers can be mixed, both become one model of models whose weights follow from these predictions: see
+`pipeline/blending.py`. Its gain over the probe is that of blends whose weights come from the other folds.
+
+Elsewhere one of them is taken. Hardly anything was chosen on what it is judged by, as it is on validation alone, and of
+a hundred examples a 95 % interval misses most gains that are real. So a fine-tuning that is better by more than one
+standard error is taken (Breiman, Friedman, Olshen & Stone 1984, "Classification and regression trees": the simplest
+within one standard error).
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,12 +29,14 @@ from headstart.contracts.prediction import Prediction
 from headstart.evidence.folds import Fold, folds
 from headstart.kernel.errors import DataError, TrainingError
 from headstart.pipeline.arms import arm_of, solve_arm
+from headstart.pipeline.blending import Blending, may_blend
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.record import Decision
 from headstart.pipeline.refit import not_refitted, refitted
 from headstart.pipeline.stored_views import as_many_views
 from headstart.pipeline.trained import Trained, weights_of
 from headstart.pipeline.training import predict_validation
+from headstart.search.blended_choice import blend_compared
 from headstart.search.candidates import Candidate, few_judged
 from headstart.search.pricing import OPENING
 from headstart.search.probe_comparison import Answer, Where, compared
@@ -51,6 +57,16 @@ Both = tuple[Prediction, Prediction]
 """Of the fine-tuning and of the probe."""
 
 
+class Compared(NamedTuple):
+    """Outcome of the comparison on all that are labelled."""
+
+    answer: Answer | None = None
+    """None where they were not asked."""
+    blending: Blending | None = None
+    """Where both are to be blended."""
+    decisions: tuple[Decision, ...] = ()
+
+
 @dataclass(frozen=True)
 class CrossFitting:
     """Works on all that are labelled, training and validation part."""
@@ -60,22 +76,25 @@ class CrossFitting:
     left: Callable[[], float]
     """Seconds that there are."""
 
-    def compared(self, best: Trial, arm: Trained, probe: Trained) -> tuple[Answer | None, tuple[Decision, ...]]:
-        """Compare the best candidate, `arm`, with the probe on all labelled examples; None where they are not asked."""
+    def compared(self, best: Trial, arm: Trained, probe: Trained) -> Compared:
+        """Compare the best candidate, `arm`, with the probe on all labelled examples; nothing where these are not
+        asked."""
         if not few_judged(self.search_state.context) or arm.validation is None or probe.validation is None:
-            return None, ()
+            return Compared()
         count = self.trial_log.once("folds", lambda: self._affordable(best))
         if not count:
-            return None, (_decision("left out", f"{FOLDS[-1]} more trainings do not fit into the time"),)
+            return Compared(decisions=(_decision("left out", f"{FOLDS[-1]} more trainings do not fit into the time"),))
         first, found = (arm.validation, probe.validation), weights_of(arm.model.backbone)
         self.search_state.reset()
         made = self.trial_log.once("cross-fitting", lambda: self._made(best, count, first))
         arm.model.backbone.module.load_state_dict(found)
         if "failed" in made:
-            return None, (_decision("left out", made["failed"]),)
-        answer = Answer(**{**made, **{name: Figure(*made[name]) for name in ("tuned", "probe")}})
+            return Compared(decisions=(_decision("left out", made["failed"]),))
+        found, how = made["answer"], made["blending"]
+        answer = Answer(**{**found, **{name: Figure(*found[name]) for name in ("tuned", "probe")}})
         why = "a validation part of so few examples tells too little apart"
-        return answer, (_decision(f"{count} folds", why),)
+        blending = None if how is None else Blending(tuple(how[0]), tuple(how[1]), how[2])
+        return Compared(answer, blending, (_decision(f"{count} folds", why),))
 
     def trained(self, best: Trial, candidate: Candidate, arm: Trained, left: float) -> tuple[Candidate, Trained]:
         """The candidate `arm` trained once more, where its recipe says so and there is time; its plan says so.
@@ -108,11 +127,12 @@ class CrossFitting:
 
     def _made(self, best: Trial, count: int, first: Both) -> dict[str, Any]:
         try:
-            return asdict(self._answer(best, count, first))
+            answer, how = self._answer(best, count, first)
+            return {"answer": asdict(answer), "blending": how}
         except (DataError, TrainingError) as error:
             return {"failed": str(error)}
 
-    def _answer(self, best: Trial, count: int, first: Both) -> Answer:
+    def _answer(self, best: Trial, count: int, first: Both) -> tuple[Answer, Blending | None]:
         candidate, begun = best.candidate, self.search_state.begun(best.candidate)
         candidate = replace(candidate, context=as_many_views(candidate.context, begun))
         data = candidate.context.data
@@ -123,14 +143,17 @@ class CrossFitting:
         for number, fold in enumerate(cut, 1):
             others = Fold(np.union1d(fold.rest, val), fold.held)
             found.append(self._predicted(candidate, others, best.done, count - number))
-        order = np.argsort(np.concatenate([val, *(fold.held for fold in cut)]))
-        one, other = (
-            _calibrated(candidate.context, labelled, Prediction.join(parts).take(order)) for parts in zip(*found)
-        )
+        parts = [val, *(fold.held for fold in cut)]
+        order = np.argsort(np.concatenate(parts))
+        joined = [Prediction.join(each).take(order) for each in zip(*found)]
+        one, other = (_calibrated(candidate.context, labelled, each) for each in joined)
         short = f"on {len(labelled)} labelled examples, each predicted without it,"
         where = Where(short, f"{short} in {count} folds, after {best.done} epochs", labelled, one_error=True)
         title = f"the best fine-tuning ({candidate.name} of {candidate.context.backbone.name})"
-        return compared(candidate.context, where, one, other, title)
+        if not may_blend(candidate.context):
+            return compared(candidate.context, where, one, other, title), None
+        folded = [np.searchsorted(labelled, np.sort(part)) for part in parts]
+        return blend_compared(candidate.context, where, (other, one), folded, candidate.name)
 
     def _predicted(self, candidate: Candidate, fold: Fold, epochs: int, folds_left: int) -> Both:
         """Predictions of fine-tuning and probe, trained on the rest, for what is held, in its order."""

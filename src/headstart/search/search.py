@@ -4,8 +4,8 @@
 2. Tunings at several rates become candidates, as many and for as many epochs as fit into the time in the worst case.
 3. Successive halving by what the task chooses its best epoch by; whoever goes on is resumed, and real times correct the
    forecast.
-4. The best one replaces the probe only where it beats it on validation beyond noise, or on all that are labelled where
-   few are.
+4. The best one replaces the probe only where it beats it on validation beyond noise. Where few are labelled, all of
+   them say how much of it is blended with the probe.
 
 Every decision that depends on a clock goes into the journal, so that a killed search is the same search afterwards.
 """
@@ -19,6 +19,7 @@ from typing import Any
 
 from headstart.kernel.errors import SettingsError, TrainingError
 from headstart.pipeline.arms import arm_of, finished_arm
+from headstart.pipeline.blending import blended_arm
 from headstart.pipeline.budget import Budget
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.record import CandidateRow, Decision
@@ -63,15 +64,22 @@ class Search:
     """One search."""
 
     def __init__(
-        self, context: FitContext, probe: Trained, time_budget: Budget, keep: float, speed: Speed = UNKNOWN
+        self,
+        context: FitContext,
+        probe: Trained,
+        time_budget: Budget,
+        keep: float,
+        speed: Speed = UNKNOWN,
+        shipped: Trained | None = None,
     ) -> None:
         """Make ready.
 
         Args:
             context: data and backbone. probe: the arm that is to be beaten, which has not seen the validation part.
             time_budget: the time. keep: seconds of it that must be left when the search is over.
-            speed: of the backbone.
+            speed: of the backbone. shipped: the probe that a blend takes, fit on all that are labelled.
         """
+        self.shipped = shipped or probe
         self.probe, self.time_budget = probe, time_budget
         self.kept_for_others = self.keep = keep
         """Seconds that must be left when candidates have trained: the best one is then taken up and compared."""
@@ -213,20 +221,26 @@ class Search:
         arm = finished_arm(candidate.context, arm, begun, views_averaged(candidate.context, begun.bound))
         answer = against_probe(best.candidate.context, arm, self.probe)
         self.keep -= self.kept_for_all
-        crossed, told = self.all_labels.compared(best, arm, self.probe)
+        crossed, blending, told = self.all_labels.compared(best, arm, self.probe)
         self.decisions += told
         shown = crossed or answer
         answer = replace(answer, better=shown.better)
         best.fate = "kept" if answer.better else "best fine-tuning, no significant gain over the probe"
+        if blending is not None:
+            best.fate = f"blended with the probe: {blending.in_words('fine-tuning')}"
         for one in trial:
             one.fate = one.fate or "not the best in the last round"
         rows = (row_of_probe(self.probe, answer), *(one.row(answer if one is best else None) for one in trial))
-        why = Decision(what="model", value=best.candidate.name if answer.better else "probe", reason=shown.reason)
+        name = best.candidate.name if blending is None else blending.in_words(best.candidate.name)
+        why = Decision(what="model", value=name if answer.better else "probe", reason=shown.reason)
         decisions = (*self._told(rows), *filter(None, (left_out(candidate.context, begun.bound),)), why)
         if answer.better:
             left = self.time_budget.left() - self.kept_for_others
             candidate = replace(candidate, context=as_many_views(candidate.context, begun))
             candidate, arm = self.all_labels.trained(best, candidate, arm, left)
+            candidate = candidate.blended(blending)
+            if blending is not None:
+                arm = blended_arm(candidate.context, self.shipped, arm, blending, self.search_state.start)
             return Found(candidate.context, arm, rows, decisions, shown.sentence + best.shortened())
         self.search_state.reset()
         return Found(self._as_probe(), None, rows, decisions, shown.sentence)
@@ -245,7 +259,9 @@ class Search:
     def _as_probe(self) -> FitContext:
         """The context whose plan repeats the probe."""
         plan = self.context.plan
-        settings = {key: plan.settings[key] for key in plan.settings if key not in ("augmentation", "objective")}
+        settings = {
+            key: plan.settings[key] for key in plan.settings if key not in ("augmentation", "objective", "blend")
+        }
         plain = {key: type(plan).model_fields[key].default for key in ("tuning", "augmentation", "objective")}
         changes = {**plain, "settings": {**settings, "tuning": {"refit": plan.refits}}}
         return replace(self.context, plan=plan.model_copy(update=changes))

@@ -13,7 +13,10 @@ from headstart.contracts.generation import blank
 from headstart.contracts.recommender import HasCandidates
 from headstart.contracts.task_capabilities import ClosedForm, SeveralTasks
 from headstart.engine.process_group import process_group
+from headstart.kernel import registry
+from headstart.kernel.errors import SettingsError
 from headstart.pipeline.arms import is_probe_by_steps, solve_arm
+from headstart.pipeline.blending import Blending, blended_arm, may_blend
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.defaults_by_size import of_task, with_enough_epochs
 from headstart.pipeline.plan_file import AUTO
@@ -31,6 +34,11 @@ from headstart.search.search import Search
 
 HEAD_SHARE = {True: 0.75, False: 0.35}
 """Of a budget, for the probe of a task whose head is trained by steps: more where it is the model asked for."""
+
+_CANNOT = (
+    "blend.weights = {}: the answers of a model and a probe of the task {} cannot be mixed here. That takes classes, "
+    "label sets or numbers of whole examples, without --target, --from and head.kind = stages. Leave it out."
+)
 
 
 def train_arms(context: FitContext) -> Arms:
@@ -74,7 +82,7 @@ def train_arms(context: FitContext) -> Arms:
 
 def _searched(context: FitContext, keep: float, probe: Trained, baseline: Trained, fast: Speed) -> Arms:
     with context.budget.step("the search for the best tuning", context.budget.left() - keep):
-        found = Search(context, probe, context.budget, keep, fast).run()
+        found = Search(context, probe, context.budget, keep, fast, baseline).run()
     context.log.add(*found.decisions)
     arms = Arms(found.context, [], found.candidates, found.sentence)
     if found.arm is None:
@@ -100,12 +108,18 @@ def _trained(context: FitContext, keep: float, start: Trained | None, baseline: 
         least = least_seconds(context, tuning, fast.plain)
         if process_group().agreed(seconds < least):
             return _as_model(Arms(context, [], cut_off=_not_begun(context, title, least, seconds)), baseline)
-    before = weights_of(context.backbone) if several or has_floor(context) else {}
+    how = context.plan.blend
+    if how.weights and not may_blend(context):
+        raise SettingsError(_CANNOT.format(how.weights, registry.name_of(context.data.task)))
+    before = weights_of(context.backbone) if several or how.weights or has_floor(context) else {}
     with context.budget.step(f"training ({name})", seconds):
         tuned = trained_and_refitted(context, tuning, title, seconds, start)
+        if how.weights:
+            blending = Blending(how.weights, how.temperatures or (1.0, 1.0), how.calibration or tuned.model.calibration)
+            tuned = blended_arm(context, baseline, tuned, blending, before)
     context.log.add(more, *tuned.decisions)
     arms = Arms(context, [tuned, baseline])
-    if start is not None and has_floor(context):
+    if start is not None and has_floor(context) and not how.weights:
         arms = better_of(context, tuned, start, baseline, before)
     return told(with_single_tasks(arms, tuning, before, seconds) if several else arms, tuned)
 

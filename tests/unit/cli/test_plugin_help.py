@@ -64,3 +64,9 @@ def test_the_settings_of_a_head_are_listed() -> None:
     assert idea.startswith("Kind of a head") and "'prototype'" in next(
         row.meaning for row in rows if row.name == "kind"
     )
+
+
+def test_the_settings_of_blending_are_listed() -> None:
+    idea, rows = plugin_help.blend()
+    assert idea.startswith("How the probe and a fine-tuned model are blended")
+    assert {"allowed", "shrinkage", "weights"} <= {row.name for row in rows}

@@ -12,13 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
 
 from head_shapes import SHAPES
 from headstart.contracts.advice import Advice, Suggestion
 from headstart.contracts.backbone import state_hash
+from headstart.contracts.blended_head import Blended
 from headstart.contracts.task import Evaluation
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.extract import extract
+from headstart.engine.frozen.infer import Predictor
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.engine.training.finite import BrokenOffError
 from headstart.engine.training.loop import Loop
@@ -29,7 +32,7 @@ from headstart.kernel.errors import SettingsError, TrainingError
 from headstart.kernel.progress import Quiet
 from headstart.objectives.contrastive import Contrastive
 from headstart.objectives.supervised import Supervised
-from headstart.pipeline.arms import solve_arm, train_arm
+from headstart.pipeline.arms import model_with, solve_arm, train_arm
 from headstart.pipeline.budget import Budget
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.defaults_by_size import with_enough_epochs
@@ -38,6 +41,7 @@ from headstart.pipeline.plan_file import write_plan
 from headstart.pipeline.prepare import Prepared
 from headstart.pipeline.record import DataSummary
 from headstart.pipeline.refit import trained_and_refitted
+from headstart.pipeline.trained import predict_rows, weights_of
 from headstart.runners.eager import Eager
 from headstart.search.candidates import candidates
 from headstart.search.cost import Cost
@@ -76,6 +80,11 @@ def bench_of(
     backbone.module.eval()
     features_found = extract(backbone, examples, keys, runner=Eager())
     return FitContext(made, data, backbone, features_found, work, Quiet(), FeatureStore())
+
+
+def blending(context: FitContext, **settings: Any) -> FitContext:
+    plan = context.plan
+    return replace(context, plan=plan.model_copy(update={"settings": {**plan.settings, "blend": settings}}))
 
 
 def searched(context: FitContext, time_budget: Budget | None = None) -> Found:
@@ -371,7 +380,7 @@ def test_without_time_the_probe_stays_and_nothing_is_begun(tmp_path: Path) -> No
 
 
 def test_where_few_are_judged_all_that_are_labelled_are_asked(tmp_path: Path) -> None:
-    context = bench_of(tmp_path, {**TEACHABLE, "tunings": ["full"]}, judged=20)
+    context = blending(bench_of(tmp_path, {**TEACHABLE, "tunings": ["full"]}, judged=20), allowed=False)
     found = searched(context)
     assert found.arm is not None
     told = {one.what: one for one in found.decisions}
@@ -480,3 +489,33 @@ def test_the_plan_of_a_model_names_its_objective_and_that_of_a_probe_the_plain_o
     monkeypatch.setattr(Supervised, "losses", plain)
     stays = searched(bench_of(tmp_path / "other", SHORT, noise=True, objective="auto"))
     assert stays.arm is None and stays.context.plan.objective == "supervised"
+
+
+def test_where_few_are_judged_probe_and_fine_tuning_become_one_model(tmp_path: Path) -> None:
+    context = blending(bench_of(tmp_path, {**TEACHABLE, "tunings": ["full"]}, judged=20))
+    start, probe = weights_of(context.backbone), solve_arm(context, "probe", refit=True)
+    found = Search(context, solve_arm(context, "probe"), Budget(None), 0.0, shipped=probe).run()
+    assert found.arm is not None and isinstance(found.arm.model.shape, Blended)
+    how = found.context.plan.blend
+    assert 0.1 < how.weights[0] < 0.9
+    assert "blending gives the best fine-tuning (full" in found.sentence
+    assert "accuracy against the probe" in found.sentence and "weights from the other folds" in found.sentence
+
+    test = context.data.split.test
+    tuned = model_with(context, context.backbone, found.arm.model.heads["head"].heads[1])
+    tuned_logits = Predictor(tuned)(context.data.examples.take(test)).prediction.columns["logits"]
+    blend = predict_rows(context, found.arm, test)
+    context.backbone.module.load_state_dict(start)
+    probe_logits = predict_rows(context, probe, test).columns["logits"]
+    each = [softmax(logits / heat, axis=1) for logits, heat in zip((probe_logits, tuned_logits), how.temperatures)]
+    longhand = np.log(np.tensordot(how.weights, each, axes=1))
+    assert blend.columns["logits"] == pytest.approx(longhand, abs=1e-5)
+    heat = how.calibration["temperature"]
+    assert blend.columns["probabilities"] == pytest.approx(softmax(longhand / heat, axis=1), abs=1e-5)
+
+
+def test_a_blend_that_is_pulled_to_the_probe_without_end_is_the_probe(tmp_path: Path) -> None:
+    context = blending(bench_of(tmp_path, {**SHORT, "tunings": ["full"]}, judged=20), shrinkage=1e6)
+    found = searched(context)
+    assert found.arm is None and found.context.plan.tuning == "probe" and "blend" not in found.context.plan.settings
+    assert "0 % of the weight, so the probe alone is the model" in found.sentence

@@ -1,0 +1,147 @@
+"""Blending: the probe and a fine-tuned model as one model of models, whose answers are mixed with fixed weights.
+
+The weights follow from what both say of labelled examples that neither has learnt from: see `numerics/blending.py`. A
+blend is a `Model` like any other, with two backbones side by side and a head that mixes.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.special import log_expit, log_softmax
+from torch import nn
+
+from headstart.contracts.baseline import FromScores
+from headstart.contracts.blended_head import Blend, Blended, Link, Part, link_of, mixed
+from headstart.contracts.head_shape import HeadShape
+from headstart.contracts.model import Model
+from headstart.contracts.prediction import Prediction
+from headstart.contracts.several_backbones import SeveralBackbones, copied
+from headstart.contracts.targets import WEIGHT
+from headstart.contracts.task import BoundTask, Targets
+from headstart.numerics.blending import weights_by_likelihood, weights_by_squares
+from headstart.pipeline.context import FitContext
+from headstart.pipeline.record import Decision
+from headstart.pipeline.stage_rows import head_row
+from headstart.pipeline.trained import Trained, Weights
+
+LEAST_SHARE = 0.05
+"""A model with less weight than this does not earn its time, and is left out."""
+
+
+class Blending(NamedTuple):
+    """What a blend is made by."""
+
+    weights: tuple[float, ...]
+    """Of probe and fine-tuned model."""
+    temperatures: tuple[float, ...]
+    calibration: Mapping[str, float]
+
+    def in_words(self, tuned: str) -> str:
+        """Return the weights, such as '0.62 probe + 0.38 full, 3e-05'."""
+        return f"{self.weights[0]:.2f} probe + {self.weights[1]:.2f} {tuned}"
+
+
+def may_blend(context: FitContext) -> bool:
+    """Return whether answers of the task can be mixed, and nothing that was asked for is against it."""
+    task, plan = context.data.task, context.plan
+    kept = plan.head.kind != "stages" and context.head is None and context.target is None and context.windows is None
+    return kept and plan.blend.allowed and link_of(task) is not None and isinstance(task, FromScores)
+
+
+def found_blending(task: BoundTask, both: Sequence[Prediction], targets: Targets, shrinkage: float) -> Blending:
+    """Return how to blend two models, by their predictions for examples that they have not learnt from."""
+    evaluation, counts = task.evaluation, targets.get(WEIGHT)
+    temperatures = tuple(evaluation.calibrate(one, targets).get("temperature", 1.0) for one in both)
+    answers, link = _answers(task, both, temperatures), _link(task)
+    examples = len(answers) if counts is None else float(counts.sum())
+    pull, truth = shrinkage * math.sqrt(examples), targets["label"]
+    if link == "numbers":
+        weights = weights_by_squares(answers[:, :, 0], truth, pull, counts)
+    else:
+        each, shares = _log_likelihoods(answers, truth, link, counts)
+        weights = weights_by_likelihood(each, pull, shares)
+    found = Blending(tuple(weights.tolist()), temperatures, {})
+    calibration = evaluation.calibrate(blended(task, both, found), targets)
+    return found._replace(calibration=dict(calibration))
+
+
+def blended(task: BoundTask, both: Sequence[Prediction], how: Blending) -> Prediction:
+    """Return the prediction of a blend by those of its models; finished with its calibration."""
+    if not isinstance(task, FromScores):
+        raise TypeError(f"{type(task).__name__} makes no predictions of scores")
+    answers = torch.from_numpy(_answers(task, both, how.temperatures))
+    scores = mixed(answers, torch.tensor(how.weights, dtype=answers.dtype), _link(task)).numpy()
+    return task.evaluation.finish(task.from_scores(scores, {}), how.calibration)
+
+
+def blended_arm(context: FitContext, probe: Trained, tuned: Trained, how: Blending, before: Weights) -> Trained:
+    """Return the blend of two arms as one model.
+
+    Args:
+        context: data and backbone, which has the weights of `tuned`.
+        probe: solved on features of the backbone with the weights `before`.
+    """
+    backbone = SeveralBackbones([copied(context.backbone, before), tuned.model.backbone])
+    shapes = [_head_shape(arm.model) for arm in (probe, tuned)]
+    parts = tuple(Part(width=width, shape=shape) for width, shape in zip(backbone.widths, shapes))
+    link = _link(context.data.task)
+    head = Blend(backbone.widths, [copy.deepcopy(arm.model.heads["head"]) for arm in (probe, tuned)], link)
+    head.get_buffer("weights").copy_(torch.tensor(how.weights))
+    head.get_buffer("temperatures").copy_(torch.tensor(how.temperatures))
+    execution = context.execution_of(backbone)
+    heads, columns = nn.ModuleDict({"head": head}), context.data.columns
+    model = Model(backbone, context.data.task, heads, columns, execution, how.calibration, shape=Blended(parts=parts))
+    words = how.in_words(tuned.title)
+    chosen = {**tuned.chosen, **how.calibration, "weight_of_probe": how.weights[0], "weight_of_tuned": how.weights[1]}
+    title, seconds = f"blend of {probe.title} and {tuned.title}", probe.seconds + tuned.seconds
+    why = Decision(what="the model's backbone", value="two, side by side", reason=f"{words}; each has its own weights")
+    return replace(
+        tuned,
+        title=title,
+        model=model.eval(),
+        seconds=seconds,
+        chosen=chosen,
+        decisions=(*tuned.decisions, why),
+        head=head_row(head, 0.0),
+        fit_on=max(probe.fit_on, tuned.fit_on, key=len),
+        from_inputs=True,
+    )
+
+
+def _head_shape(model: Model) -> HeadShape:
+    if isinstance(model.shape, Blended):
+        raise TypeError("a blend is not blended again")
+    return model.shape
+
+
+def _link(task: BoundTask) -> Link:
+    link = link_of(task)
+    if link is None:
+        raise TypeError(f"answers of {type(task).__name__} cannot be mixed")
+    return link
+
+
+def _answers(task: BoundTask, both: Sequence[Prediction], temperatures: Sequence[float]) -> np.ndarray:
+    """(examples, models, outputs) float64: logits divided by temperatures, or numbers."""
+    numbers = _link(task) == "numbers"
+    columns = [one.columns["value"][:, None] if numbers else one.columns["logits"] for one in both]
+    return np.stack([column / heat for column, heat in zip(columns, temperatures)], axis=1)
+
+
+def _log_likelihoods(
+    answers: np.ndarray, truth: np.ndarray, link: Link, counts: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """(examples or their labels, models) log probabilities of what is true, and how much each counts."""
+    examples, models, outputs = answers.shape
+    counts = np.ones(examples) if counts is None else counts
+    if link == "classes":
+        return log_softmax(answers, axis=2)[np.arange(examples), :, truth], counts
+    each = log_expit(np.where(truth[:, None, :] > 0, answers, -answers))
+    return each.transpose(0, 2, 1).reshape(-1, models), np.repeat(counts / outputs, outputs)
