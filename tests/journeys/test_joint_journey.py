@@ -161,3 +161,9 @@ def test_spans_of_a_text_are_a_task_beside_its_class(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"column 'spans': 1 of 60 examples have no label"):
         lacking = texts.assign(spans=pd.Series([None, *spans[1:]], dtype=object))
         headstart.fit(lacking, out=tmp_path / "lacking", **asked)
+
+
+def test_it_is_exported_as_one_graph_with_the_answers_of_every_task(run: headstart.Run, tmp_path: Path) -> None:
+    found = headstart.export(run.folder, out=tmp_path / "exported", data=frame())
+    names = {port.name for port in found.exported.outputs}
+    assert {"kind.class", "size.value", "marks.chosen"} <= names and found.exported.gate.difference < 1e-3

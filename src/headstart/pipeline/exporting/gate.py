@@ -157,9 +157,10 @@ def _prediction(task: BoundTask, outputs: Arrays, batch: Prepared) -> Prediction
 def decisions(task: BoundTask, prediction: Prediction, calibration: Calibration) -> list[list[Any]]:
     """Return the decisions on each example: all that is shown of it or comes out but numbers with a fraction."""
     finished = task.evaluation.finish(prediction, calibration)
-    shown = presentation_of(task).columns(finished)["prediction"]
+    table = presentation_of(task).columns(finished)
+    shown = [values for name, values in table.items() if name.rpartition(" ")[2] == "prediction"]  # of each task
     columns = [values for values in finished.columns.values() if not np.issubdtype(values.dtype, np.floating)]
-    return [[_decision(shown[row]), *(_decision(values[row]) for values in columns)] for row in range(len(finished))]
+    return [[_decision(values[row]) for values in (*shown, *columns)] for row in range(len(finished))]
 
 
 def _decision(value: Any) -> Any:

@@ -17,6 +17,7 @@ from pydantic import Field, field_serializer
 from torch import Tensor, nn
 
 from headstart.contracts.bound_task import bound_task, suited_tasks
+from headstart.contracts.computed_outputs import answering
 from headstart.contracts.examples import SEVERAL, Examples
 from headstart.contracts.features import Features
 from headstart.contracts.linear_model import LinearModel
@@ -34,7 +35,16 @@ from headstart.contracts.task import (
     Task,
     Tensors,
 )
-from headstart.contracts.task_capabilities import Choice, ClosedForm, Extends, Remarks, Sampled, learnt_of, made_of_sums
+from headstart.contracts.task_capabilities import (
+    Choice,
+    ClosedForm,
+    DecodesTensors,
+    Extends,
+    Remarks,
+    Sampled,
+    learnt_of,
+    made_of_sums,
+)
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError, SettingsError, unknown
 from headstart.kernel.settings import Settings
@@ -270,9 +280,24 @@ class BoundJoint(BoundTask):
         return found
 
     def predict(self, head: nn.Module, features: Features, inputs: Tensors) -> Prediction:
-        """Return the columns of each task's prediction as 'TASK.COLUMN'."""
-        each = zip(self.tasks.items(), head.children(), strict=True)
-        return self.joined({name: task.predict(part, features, within(name, inputs)) for (name, task), part in each})
+        """Return the columns of each task's prediction as 'TASK.COLUMN', of one pass of all heads."""
+        outputs = self.forward(head, features, inputs)
+        parts = [*head.children()] or [head] * len(self.tasks)  # none where the outputs were computed elsewhere
+        each = {
+            name: answering(task, within(name, outputs)).predict(part, features, within(name, inputs))
+            for (name, task), part in zip(self.tasks.items(), parts, strict=True)
+        }
+        return self.joined(each)
+
+    def decoded(self, outputs: Tensors, calibration: Calibration) -> Tensors:
+        """Return the answers of each task that has them on tensors, as 'TASK.NAME'."""
+        return joined(
+            {
+                name: task.decoded(within(name, outputs), within(name, calibration))
+                for name, task in self.tasks.items()
+                if isinstance(task, DecodesTensors)
+            }
+        )
 
     def choices(self) -> tuple[Choice, ...]:
         """Return which task each column is, and what the tasks themselves chose."""
