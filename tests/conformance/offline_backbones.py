@@ -65,15 +65,15 @@ def picture(width: int, height: int) -> bytes:
 
 PICTURES = [picture(40, 30), picture(64, 64), picture(31, 90)]
 TIMM = {"reference": "test_resnet", "weights": "random", "image_size": 64}
-BLEND = {"reference": "test_resnet+test_resnet", "weights": "random", "inputs": "image"}
+SIDE_BY_SIDE = {"reference": "test_resnet+test_resnet", "weights": "random", "inputs": "image"}
 
 
 def _timm_images(folder: Path) -> Case:
     return Case(TIMM, PICTURES, [b"", b"no picture", folder / "missing.png"])
 
 
-def _blend(folder: Path) -> Case:
-    return replace(_timm_images(folder), settings=BLEND, fewest_boundaries=0)
+def _side_by_side(folder: Path) -> Case:
+    return replace(_timm_images(folder), settings=SIDE_BY_SIDE, fewest_boundaries=0)
 
 
 def _embedded(folder: Path) -> Case:
@@ -143,7 +143,7 @@ def _seq2seq_small(folder: Path) -> Case:
 
 CASES: dict[str, Callable[[Path], Case]] = {
     "timm_images": _timm_images,
-    "blend": _blend,
+    "side_by_side": _side_by_side,
     "embedded": _embedded,
     "hf_detector": _hf_detector,
     "hf_audio": _hf_audio,

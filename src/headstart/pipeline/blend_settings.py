@@ -11,7 +11,7 @@ from headstart.kernel.settings import Settings
 
 
 class BlendSettings(Settings):
-    """How the probe and a fine-tuned model are blended."""
+    """Blending of the probe and a fine-tuned model."""
 
     allowed: bool = True
     """Whether a search with few labels may blend them; else it takes the one or the other."""

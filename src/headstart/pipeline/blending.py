@@ -22,7 +22,7 @@ from headstart.contracts.blended_head import Blend, Blended, Link, Part, link_of
 from headstart.contracts.head_shape import HeadShape
 from headstart.contracts.model import Model
 from headstart.contracts.prediction import Prediction
-from headstart.contracts.several_backbones import SeveralBackbones, copied
+from headstart.contracts.several_backbones import HasMembers, copied, side_by_side
 from headstart.contracts.targets import WEIGHT
 from headstart.contracts.task import BoundTask, Targets
 from headstart.numerics.blending import weights_by_likelihood, weights_by_squares
@@ -36,7 +36,7 @@ LEAST_SHARE = 0.05
 
 
 class Blending(NamedTuple):
-    """What a blend is made by."""
+    """Weights of a blend, and how its answers are calibrated."""
 
     weights: tuple[float, ...]
     """Of probe and fine-tuned model."""
@@ -88,7 +88,9 @@ def blended_arm(context: FitContext, probe: Trained, tuned: Trained, how: Blendi
         context: data and backbone, which has the weights of `tuned`.
         probe: solved on features of the backbone with the weights `before`.
     """
-    backbone = SeveralBackbones([copied(context.backbone, before), tuned.model.backbone])
+    backbone = side_by_side([copied(context.backbone, before), tuned.model.backbone])
+    if not isinstance(backbone, HasMembers):
+        raise TypeError(f"{backbone.name} has no members")
     shapes = [_head_shape(arm.model) for arm in (probe, tuned)]
     parts = tuple(Part(width=width, shape=shape) for width, shape in zip(backbone.widths, shapes))
     link = _link(context.data.task)

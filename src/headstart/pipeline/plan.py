@@ -119,7 +119,7 @@ class Plan(AnyPlan):
 
     @cached_property
     def blend(self) -> BlendSettings:
-        """How probe and fine-tuning are blended. Raises SettingsError with all faults at once."""
+        """The blending of probe and fine-tuning. Raises SettingsError with all faults at once."""
         return build(BlendSettings, self.settings.get("blend", {}), where="blend")
 
     def named_runner(self) -> Runner | None:

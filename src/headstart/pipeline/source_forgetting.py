@@ -7,7 +7,7 @@ from torch import nn
 
 from headstart.contracts.backbone import SOURCE_HEAD
 from headstart.contracts.model import Model
-from headstart.contracts.several_backbones import SeveralBackbones
+from headstart.contracts.several_backbones import HasMembers
 from headstart.kernel.errors import RunError
 from headstart.pipeline.completion import Present
 from headstart.pipeline.context import FitContext
@@ -33,7 +33,7 @@ def source_forgetting(context: FitContext, arm: Trained, present: Present) -> Fo
     heads = nn.ModuleDict({"head": dict(arm.model.additions).get(SOURCE_HEAD, head)})
     old = run.model
     backbone = arm.model.backbone
-    tuned = backbone.members[-1] if isinstance(backbone, SeveralBackbones) else backbone
+    tuned = backbone.members[-1] if isinstance(backbone, HasMembers) else backbone
     model = Model(tuned, old.task, heads, old.columns, arm.model.execution, old.calibration)
     learnt = np.concatenate([context.data.split.train, context.data.split.val])
     origins, keys = context.data.examples.origins(), context.data.keys

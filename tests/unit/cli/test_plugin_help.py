@@ -68,5 +68,5 @@ def test_the_settings_of_a_head_are_listed() -> None:
 
 def test_the_settings_of_blending_are_listed() -> None:
     idea, rows = plugin_help.blend()
-    assert idea.startswith("How the probe and a fine-tuned model are blended")
+    assert idea.startswith("Blending of the probe and a fine-tuned model")
     assert {"allowed", "shrinkage", "weights"} <= {row.name for row in rows}
