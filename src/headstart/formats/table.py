@@ -17,6 +17,7 @@ from pydantic import BeforeValidator
 
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
+from headstart.contracts.modality import InFiles, modality_named
 from headstart.formats._box_annotations import annotated
 from headstart.formats._column_guess import Roles, label_candidates, named_columns, recognise, sole_label
 from headstart.formats._column_values import require_inputs, with_inputs, with_parts, without_unlabelled_parts
@@ -30,7 +31,7 @@ from headstart.formats._numerals import DecimalSign
 from headstart.formats._parts import PART_COLUMN, others_in
 from headstart.formats._record_tables import LINE, Lines
 from headstart.formats._row_names import id_column, with_names
-from headstart.formats._rows import ORIGIN
+from headstart.formats._rows import ORIGIN, is_text
 from headstart.formats._sound_columns import TRANSCRIPT, transcript_column, with_transcripts
 from headstart.formats._stored_file import SeveralTables
 from headstart.formats._table_memory import ArrowRows
@@ -112,7 +113,7 @@ class Table(Settings):
             written = list(filter(None, [sole_label(in_nfc(tables[0].source.head(_LOOK_AT)), columns)]))
         written += filter(None, [transcript_column(present, columns)])
         table = with_lists(read_tables(tables, _as_text(columns).union(written)), columns)
-        notes = _notes(source, tables)
+        notes = [note for part in tables for note in part.source.notes]
         lists = token_columns(table, columns)
         if lists is not None:
             table, columns = with_texts(table, lists.tokens), columns.model_copy(update={"text": (TEXT,)})
@@ -125,6 +126,7 @@ class Table(Settings):
             table = without_unlabelled_parts(table, roles.label, tables, notes)
         if labelled:
             require_inputs(table, roles.inputs.columns, tables)
+        notes += _beside(source, tables, table, roles)
         labels = ReadLabels(with_inputs(table, roles, root, self.decimal), "label")
         if labelled and lists is not None and lists.tags is not None:
             labels = ReadLabels(with_tag_spans(labels.table, lists.tags, notes), "spans")
@@ -187,6 +189,8 @@ class Table(Settings):
                 origin=ORIGIN,
                 root=table.root,
             )
+            every = isinstance(modality_named(inputs.modality), InFiles)
+            notes = [note for part in tables for note in part.source.notes] if every else _notes(source, tables)
             numbers = {name for name in inputs.columns if inputs.types.get(name) == pa.float64()}
             plain = {name for name in numbers if _is_number(head.schema.field(name).type)}
             asked = [*inputs.columns, *([] if names_rows is None else [names_rows])]
@@ -194,8 +198,7 @@ class Table(Settings):
             for chunk in table.chunks(kinds, rows):
                 for start in range(0, chunk.num_rows, rows):
                     some = with_inputs(in_nfc(chunk.slice(start, rows)), roles, table.root, self.decimal)
-                    told = (*_notes(source, tables), *inputs.notes)
-                    yield Examples(with_names(some, names_rows), schema, told)
+                    yield Examples(with_names(some, names_rows), schema, (*notes, *inputs.notes))
 
 
 def _of_lines(words: str, columns: Columns) -> Columns:
@@ -241,9 +244,18 @@ def _is_tagged(source: Any) -> bool:
 
 
 def _notes(source: Any, tables: Sequence[TablePart]) -> list[str]:
-    told = [note for part in tables for note in part.source.notes]
-    in_arrow = any(isinstance(part.source, ArrowRows) for part in tables)  # with files that describe them
-    return [*told, *([] if in_arrow else others_in(source, [part.source.words for part in tables]))]
+    return [*(note for part in tables for note in part.source.notes), *_beside(source, tables)]
+
+
+def _beside(source: Any, tables: Sequence[TablePart], rows: pa.Table = None, roles: Roles | None = None) -> list[str]:
+    """A note on files of a folder that are neither tables nor inputs of these rows."""
+    if any(isinstance(part.source, ArrowRows) for part in tables):  # with files that describe them
+        return []
+    read = {part.source.words for part in tables}
+    for name in roles.inputs.columns if roles is not None else ():
+        if is_text(rows.schema.field(name).type) and isinstance(modality_named(roles.inputs.modality), InFiles):
+            read |= {*rows.column(name).to_pylist()}
+    return [*others_in(source, read)]
 
 
 def _as_text(columns: Columns) -> frozenset[str]:

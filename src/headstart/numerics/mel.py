@@ -65,7 +65,7 @@ def has_upper_half(wave: np.ndarray) -> bool:
     """Return whether the upper half of the frequencies of a waveform (samples,) holds more than a millionth of its
     energy: what was brought to a higher rate than it was recorded at has none."""
     power = np.abs(rfft(wave)) ** 2
-    return bool(power[len(power) // 2 + len(power) // 50 :].sum() > 1e-6 * power.sum())
+    return bool(power[len(power) // 2 + len(power) // 10 :].sum() > 1e-6 * power.sum())
 
 
 @cache

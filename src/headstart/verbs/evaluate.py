@@ -16,7 +16,7 @@ from headstart.contracts.modality import raws_of
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.presentation import presentation_of
 from headstart.contracts.task import BoundTask, Targets
-from headstart.contracts.task_capabilities import one_class_each
+from headstart.contracts.task_capabilities import Remarks, one_class_each
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.infer import Predicted, Predictor
 from headstart.evidence.comparison import figures
@@ -185,8 +185,10 @@ def _beside_majority(task: BoundTask, examples: Examples, targets: Targets, figu
 def _about_inputs(run: RunFolder, examples: Examples, predicted: Predicted) -> tuple[str, ...]:
     """Return what the model reads of inputs otherwise than expected, and whether they are unlike training's."""
     backbone, unlike = run.model.backbone, told_unlike(run.folder, predicted)
-    cut_off = CutOff(backbone, run.model.task).look(examples.unlabelled())
-    return (*unlike, *backbone.doubts(raws_of(examples)), *cut_off.notes())
+    task = run.model.task
+    cut_off = CutOff(backbone, task).look(examples.unlabelled())
+    about_labels = task.warnings(examples) if isinstance(task, Remarks) else ()
+    return (*unlike, *backbone.doubts(raws_of(examples)), *about_labels, *cut_off.notes())
 
 
 def _columns(trained: Columns, given: Columns) -> Columns:

@@ -130,3 +130,10 @@ def test_librispeech_is_read_as_it_is_unpacked(tmp_path: Path) -> None:
         "train",
     ]
     assert examples.schema.group == "speaker" and examples.column("speaker") == ["13", "11", "12"]
+
+
+def test_clips_that_a_table_names_are_not_said_to_be_left_out(tmp_path: Path) -> None:
+    saved(tmp_path)
+    table(tmp_path, "transcripts.csv", file=PLACES[:3], transcript=SPOKEN[:3])
+    (told,) = (note for note in read(tmp_path).notes if "left out" in note)
+    assert told.endswith("left out: 1, such as d.wav")

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 import torch
 
+import headstart
 from headstart.backbones.log_mel import LogMel
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples, Schema
@@ -18,11 +19,12 @@ from headstart.contracts.modality import raws_of
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.presentation import presentation_of, review_of
 from headstart.kernel.errors import DataError
+from headstart.tasks.transcription.ctc import greedy, per_frame, prefix_beam
 from headstart.tasks.transcription.frame_head import FrameHead
 from headstart.tasks.transcription.long_clips import cut_clips, joined_texts
 from headstart.tasks.transcription.presentation import TranscriptionPresentation
 from headstart.tasks.transcription.task import BoundTranscription, Transcription
-from small_sounds import save_tone
+from small_sounds import save_tone, tone
 from spoken_letters import spoken_letters
 
 pytest.importorskip("jiwer", reason="transcripts are judged by the extra 'audio'")
@@ -223,3 +225,35 @@ def test_phrases_keep_their_times_in_the_whole_clip(tmp_path: Path) -> None:
         ("four", 1.2, 1.4),
         ("five", 1.5, None),
     ]
+
+
+def test_what_is_unknown_is_never_written() -> None:
+    log_probs = torch.full((1, 3, 4), -5.0)
+    log_probs[0, :, 1] = 0.0
+    log_probs[0, 1, 2] = -1.0
+    (row,) = per_frame(log_probs, torch.tensor([3]))
+    assert greedy(row).numbers == (2,) and prefix_beam(row, 4).numbers == (2,)
+
+
+def test_clips_that_fit_in_no_case_do_not_keep_frames_apart(tmp_path: Path) -> None:
+    task = bound(clips(tmp_path, [1.0, 1.0, 0.03], ["yes no", "no", "too much"]))
+    assert task.join == 3 and task.crowded == 1
+
+
+def test_an_evaluation_counts_characters_that_were_not_learnt_and_reads_long_clips_whole(tmp_path: Path) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    rows = []
+    for row in range(16):
+        text, parts = "ab"[row % 2], [tone((500, 1500)[row % 2], 0.12, seed=row), 0.05 * tone(90, 0.1, seed=row)]
+        soundfile.write(tmp_path / f"{row}.wav", np.concatenate(parts), 8000)
+        rows.append(f"{row}.wav,{text}")
+    soundfile.write(tmp_path / "long.wav", np.concatenate([*parts, *parts] * 3), 8000)
+    (tmp_path / "clips.csv").write_text("\n".join(["file,transcript", *rows, "long.wav,bbbbbb"]), "utf-8")
+    settings = {"tuning": {"epochs": 1}, "task": {"hidden": 8}, "backbone": {"longest": 0.5}}
+    common = {"backbone": "log_mel", "tuning": "head_only", "scratch": False, "label_curve": False, "runner": "eager"}
+    run = headstart.fit(tmp_path / "clips.csv", out=tmp_path / "run", settings=settings, **common)
+    assert any("1 of 17 clips (5.9 %) are longer than the 0.5 s that log_mel reads" in n for n in run.record.data.notes)
+    (tmp_path / "new.csv").write_text("file,transcript\n0.wav,é\nlong.wav,bb€ é", "utf-8")
+    notes = "\n".join(headstart.evaluate(run.folder, tmp_path / "new.csv").notes)
+    assert "4 characters of the transcripts were not learnt and count as wrong: 'é' 2" in notes
+    assert "longer than" not in notes, "windows read all of it"

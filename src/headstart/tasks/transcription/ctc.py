@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.tasks.transcription.alphabet import BLANK, FIRST
+from headstart.tasks.transcription.alphabet import BLANK, FIRST, STRANGE
 
 LEAST = math.log(1e-4)
 """Log-probability below which a character is not tried in a frame."""
@@ -120,8 +120,9 @@ def _add(
 
 
 def per_frame(log_probs: Tensor, frames: Tensor) -> list[np.ndarray]:
-    """(batch, frames, numbers) as (real frames, numbers) float64 of each clip."""
+    """(batch, frames, numbers) as (real frames, numbers) float64 of each clip; what is unknown is never written."""
     rows = log_probs.detach().double().cpu().numpy()
+    rows[..., STRANGE] = -np.inf
     return [row[:count] for row, count in zip(rows, frames.tolist())]
 
 

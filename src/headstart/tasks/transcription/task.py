@@ -328,5 +328,7 @@ class BoundTranscription(BoundTask):
 def _joined(frames: np.ndarray, spans: np.ndarray, seconds: float) -> int:
     """Return the number of frames that become one."""
     most = int(FRAME / seconds + 1e-9) if seconds else 1
-    fitting = [join for join in range(2, most + 1) if (frames // join >= spans).mean() >= FITTING]
+    roomy = frames >= spans  # the others do not fit in any case
+    frames, spans = frames[roomy], spans[roomy]
+    fitting = [join for join in range(2, most + 1) if len(frames) and (frames // join >= spans).mean() >= FITTING]
     return max(fitting, default=1)
