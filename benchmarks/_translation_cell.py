@@ -148,7 +148,7 @@ def retrieval(child: str, count: int) -> dict[str, Any]:
         backbone=str(runs() / child),
         tuning="nearest_tokens",
         scratch=False,
-        settings={"tuning": {"keep": str(keep)}},
+        keep=keep,
     )
     against = {one.against: one.difference.model_dump() for one in run.record.comparisons if one.metric == "chrf"}
     notes = [one.model_dump() for one in run.record.decisions if one.what.startswith(("memory", "kept domain"))]

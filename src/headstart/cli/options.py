@@ -120,6 +120,9 @@ TargetLabels = Annotated[
     str | None, option("--target-labels", "A few labelled examples of the target, beside --target.", "DATA")
 ]
 ItemsData = Annotated[str | None, option("--items", "A table of the contents of items to recommend.", "TABLE")]
+Keep = Annotated[
+    str | None, option("--keep", "Labelled examples that the model knows, scored before and after.", "DATA")
+]
 SourceData = Annotated[
     str | None, option("--source", "Interactions of another domain that recommendations may learn from.", "DATA")
 ]

@@ -24,6 +24,8 @@ SEPARATORS = ("|", ";", ",", "#")
 
 OFTEN = 0.02
 """Share of the cells that must name several labels for a separator to be one."""
+TEXTS = 0.9
+"""Share of different cells from which they are texts, such as translations, and no names."""
 
 MOST_DIGITS = 15
 """Digits that a floating-point number holds for certain: a whole number of more identifies something."""
@@ -233,7 +235,7 @@ def _names(column: LabelColumn, counts: Mapping[str, int]) -> Labels:
     several = sum((separator or there[0]) in cell for cell in known) if there else 0
     if separator:
         column.say(f"{several} of {len(known)} cells name several labels with '{separator}' between them; {_AS_NAMES}")
-    elif several > OFTEN * len(known):
+    elif several > OFTEN * len(known) and len(counts) < TEXTS * len(known):
         column.say(
             f"'{there[0]}' in {several} of {len(known)} cells is part of a name; --set format.labels=sets splits there"
         )

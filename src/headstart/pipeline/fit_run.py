@@ -24,6 +24,7 @@ from headstart.pipeline.continued_run import ContinuedRun
 from headstart.pipeline.data import Given
 from headstart.pipeline.destination import require_apart_from_pictures
 from headstart.pipeline.judge import judge
+from headstart.pipeline.kept_domain import kept_forgetting
 from headstart.pipeline.kept_reference import write_reference
 from headstart.pipeline.label_curve import label_curve
 from headstart.pipeline.label_gains import with_gains
@@ -128,7 +129,7 @@ def _record(
     record = record.model_copy(update=more)
     if continued is None:
         with budget.step("judging on the old test part"):
-            forgot = source_forgetting(context, arms.trained[0], present)
+            forgot = kept_forgetting(context, arms) or source_forgetting(context, arms.trained[0], present)
         write_record(folder, record if forgot is None else with_forgetting(record, forgot))
         return
     with budget.step("judging on the old test part"):

@@ -128,7 +128,8 @@ def in_words(found: Forgetting, metric: MetricInfo) -> str:
     before, after = (figure_text(metric.unit, figures[found.metric]) for figures in (found.before, found.after))
     change = difference_text(metric.unit, found.difference)
     moved = f"{metric.title} {before} before, {after} after, {change}"
-    where = f"on {found.examples} old test examples of {found.run}"
+    what = "examples of the kept domain" if found.kept else "old test examples of"
+    where = f"on {found.examples} {what} {found.run}"
     if found.verdict == "worse":
         return f"FORGETTING {where}: {moved}."
     words = {"better": "Better", UNDECIDED: "Forgetting undecided"}.get(found.verdict, "No significant forgetting")

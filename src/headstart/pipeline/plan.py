@@ -45,7 +45,7 @@ TRAINING = "full"
 class Plan(AnyPlan):
     """One fit. A field that was left to 'auto' holds what was chosen once the run has begun."""
 
-    PATHS = (*AnyPlan.PATHS, "from_run", "target", "target_labels", "source_data", "items_data")
+    PATHS = (*AnyPlan.PATHS, "from_run", "target", "target_labels", "source_data", "items_data", "keep")
 
     task: str = AUTO
     """The task: what is predicted."""
@@ -71,6 +71,8 @@ class Plan(AnyPlan):
     """Interactions of another domain, which the model may learn from."""
     items_data: str | None = None
     """A table of contents of the items."""
+    keep: str | None = None
+    """Labelled examples of a domain that the model knows and is to keep."""
     seeds: int = Field(default=1, ge=1)
     """Number of fits, with seeds that count up from `seed`; >= 1."""
     scratch: bool = True
@@ -160,7 +162,7 @@ class Plan(AnyPlan):
 
     def inputs(self) -> tuple[str, ...]:
         """As of every plan."""
-        beside = (self.target, self.target_labels, self.source_data, self.items_data)
+        beside = (self.target, self.target_labels, self.source_data, self.items_data, self.keep)
         return (self.data, *self.more_data, *filter(None, beside))
 
     def source(self) -> str | Several:
@@ -215,6 +217,8 @@ class Plan(AnyPlan):
             faults += self._contradicting_blend()
         if self.joint and self.target is not None:
             faults.append("--joint and --target exclude each other: tasks are no domains")
+        if self.keep is not None and self.from_run is not None:
+            faults.append("--keep and --from exclude each other: --from tells what the run's own test part loses")
         if self.target is None and self.target_labels is not None:
             faults.append("--target-labels are a few labels beside an unlabelled target: give that one with --target")
         if not faults and self.plugin("augmentation").acts and self.plugin("tuning").solved and not self.scratch:

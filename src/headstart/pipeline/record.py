@@ -256,10 +256,12 @@ class FrozenPass(Settings):
 
 
 class Forgetting(Settings):
-    """Retention of a continued run: old and new model on the test part of the earlier run."""
+    """Retention: old and new model on the test part of the run that it went on from, or on a kept domain."""
 
     run: str
-    """The run folder that it went on from."""
+    """The run folder that it went on from, or the data of the kept domain."""
+    kept: bool = False
+    """Whether these are examples of a kept domain."""
     examples: int = 0
     """Test examples of that run that were compared; 0 where there were none."""
     metric: str = ""

@@ -35,6 +35,7 @@ from headstart.pipeline.edits import show, with_edit_cost
 from headstart.pipeline.embed import embed, in_windows, pass_spec
 from headstart.pipeline.foresight import with_foresight
 from headstart.pipeline.item_contents import with_contents
+from headstart.pipeline.kept_domain import require_kept
 from headstart.pipeline.layers import with_layers
 from headstart.pipeline.pairs import in_better_form
 from headstart.pipeline.plan import HEAD_BY_STEPS, TRAINING, Plan
@@ -201,6 +202,7 @@ def start(given: Given, plan: Plan, reporter: Reporter | None = None, work: Path
     views.require_targets(prepared.task.target_kinds)
     budget.begin()
     named = plan.model_copy(update={"backbone": found.reference, "task": registry.name_of(prepared.task)})
+    require_kept(plan, prepared.task, backbone)
     named = _with_training(named, prepared, backbone, log)
     if isinstance(backbone, HasCandidates):
         _require_solvable(plan, backbone)

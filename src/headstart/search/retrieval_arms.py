@@ -8,7 +8,7 @@ and loses little on the kept domain, whose texts are halved, one half to choose 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -22,12 +22,12 @@ from headstart.contracts.generation import DecoderHead, Generates
 from headstart.contracts.model import Model
 from headstart.contracts.retrieval import Memory, MemoryHead, Remembers, nearest
 from headstart.engine.frozen.infer import Predictor
-from headstart.kernel.errors import DataError, SettingsError
+from headstart.kernel.errors import SettingsError
 from headstart.kernel.randomness import draw_seed
 from headstart.pipeline.arms import model_with, solve_arm
 from headstart.pipeline.context import FitContext
-from headstart.pipeline.data import read_examples
 from headstart.pipeline.embed import batches_of_features
+from headstart.pipeline.kept_domain import halves, kept_domain
 from headstart.pipeline.prepare import no_longer_read
 from headstart.pipeline.record import Decision
 from headstart.pipeline.stage_rows import frozen_rows, head_row
@@ -106,7 +106,8 @@ def _chosen(context: FitContext, plain: Trained) -> tuple[MemoryHead | None, str
     memory = _thinned(_seen(context, context.data.split.train), tuning.entries, context.plan.seed)
     best = _best_of(memory, _thinned(_seen(context, context.data.split.val), MOST_ASKED, context.plan.seed), tuning)
     judged = context.data.examples.take(context.data.split.val[:MOST_JUDGED])
-    keep = _kept_domain(context)
+    kept = kept_domain(context)
+    keep = () if kept is None else halves(kept)
     before = _score(plain.model, judged), *(_score(plain.model, half) for half in keep)
     for share in SHARES if best.weight else ():
         asked = best.model_copy(update={"weight": best.weight * share})
@@ -184,18 +185,6 @@ def _answers(memory: _Seen, asked: _Seen, most: int) -> tuple[Tensor, Tensor]:
 
 def _pieces(count: int) -> Iterator[Tensor]:
     yield from torch.arange(count).split(AT_ONCE)
-
-
-def _kept_domain(context: FitContext) -> Sequence[Examples]:
-    """Both halves of the texts of the kept domain; none where there is no such domain. Raises DataError."""
-    if not context.tuning.keep:
-        return ()
-    columns = context.data.columns.model_copy(update={"part": None, "slices": ()})
-    examples, _ = read_examples(context.tuning.keep, columns)
-    if len(examples) < 2:
-        raise DataError(f"tuning.keep: {context.tuning.keep} has {len(examples)} texts; two are needed at least")
-    rows = np.arange(min(len(examples), 2 * MOST_JUDGED))
-    return examples.take(rows[::2]), examples.take(rows[1::2])
 
 
 def _score(model: Model, examples: Examples) -> float:

@@ -2,7 +2,7 @@
 
 kNN-MT (Khandelwal et al. 2021), see `contracts/retrieval.py`. One teacher-forced pass over the training part makes the
 memory; neighbours, temperature and weight are those with the most probable validation texts, and the weight counts only
-where generation on the validation part is better with it and texts of another domain (`keep`) lose little: published
+where generation on the validation part is better with it and texts of another domain (`--keep`) lose little: published
 gains came with a ruined general domain (37.2 -> 12.0 BLEU). Else it is 0, which is the model as it was. Temperatures
 are multiples of the mean squared distance to the nearest state, so that they suit states of any scale; the paper's are
 absolute.
@@ -31,10 +31,8 @@ class NearestTokens(Tuning):
     """Weights of the memory that are tried beside 0; each in (0, 1)."""
     entries: int = Field(default=200_000, ge=1)
     """States kept at most; of more, so many are drawn; >= 1."""
-    keep: str = ""
-    """Labelled texts of a domain that must not suffer, read as the data are; '' for none."""
     most_lost: float = Field(default=0.3, ge=0)
-    """Loss of the primary metric on half of the texts of `keep` up to which a weight is taken; >= 0."""
+    """Loss of the primary metric on half of the texts of `--keep` up to which a weight is taken; >= 0."""
 
     def first_stage(self, stages: int) -> int:
         """No stage moves."""

@@ -59,6 +59,7 @@ def fit(
     target_labels: Any = None,
     source: Any = None,
     items: Any = None,
+    keep: Path | str | None = None,
     seed: int = 0,
     seeds: int = 1,
     budget: float | None = None,
@@ -99,6 +100,8 @@ def fit(
         source: interactions of another domain with users in common, which recommendations may learn from; a run on such
             interactions can be given as the `backbone` instead.
         items: a table of the items, by which recommendations reach new ones and domains without users in common.
+        keep: labelled examples of a domain that the model knows, as one that translates does, read as `data` are: it is
+            scored there before and after.
         seed: decides every random draw, the split too where the data have none.
         seeds: fit as often, with seeds from `seed` on; the run then sums up those below it, in seed-0, seed-1, ...
         budget: seconds from where data and backbone are there to the final model, all baselines included; of several
@@ -125,7 +128,13 @@ def fit(
     given = Given(_together(data, joint=joint), target, target_labels, source, items)
     said: dict[str, Any] = {**_names_of(given), "format": format, "task": task, "from_run": _folder_of(from_run)}
     said |= {"backbone": backbone, "weights": weights, "runner": runner, "seed": seed, "seeds": seeds, "budget": budget}
-    said |= {"scratch": scratch, "label_curve": label_curve, "layers": layers, "columns": Columns(**named)}
+    said |= {
+        "keep": None if keep is None else str(keep),
+        "scratch": scratch,
+        "label_curve": label_curve,
+        "layers": layers,
+        "columns": Columns(**named),
+    }
     said["settings"] = {family: dict(values) for family, values in (settings or {}).items()}
     said |= _choices(tuning, objective, augmentation, said)
     plan, folder = _settled(build(Plan, said, where="fit"), tuning), None if out is None else Path(out)

@@ -96,8 +96,9 @@ def test_a_memory_is_kept_where_it_helps_saved_and_weighed_against_another_domai
     judged = headstart.evaluate(retrieved.folder, german)
     assert judged.figures["chrf"].value > arms["probe"].figures["chrf"].value
     common["out"] = tmp_path / "three"
-    careful_settings = {"keep": str(data), "most_lost": 0.0}
-    careful = headstart.fit(german, settings={"task": TASK, "tuning": careful_settings}, **common)
+    careful = headstart.fit(german, keep=data, settings={"task": TASK, "tuning": {"most_lost": 0.0}}, **common)
+    kept = careful.record.forgetting
+    assert kept is None if careful.record.arms["model"].chosen["weight"] == 0 else kept is not None and kept.kept
     said = [one for one in careful.record.decisions if one.what.startswith(("memory weight", "kept domain"))]
     lost = [one.reason for one in said if "on the kept domain" in one.reason]
     assert lost and (
@@ -110,3 +111,24 @@ def test_other_tasks_have_no_decoder_to_remember(tmp_path: Path) -> None:
     table.write_text("x,label\n" + "\n".join(f"{row},{'ab'[row % 2]}" for row in range(40)), encoding="utf-8")
     with pytest.raises(SettingsError, match="the task must write texts"):
         headstart.fit(table, tuning="nearest_tokens", out=tmp_path / "run", scratch=False)
+
+
+def test_a_training_tells_what_the_kept_domain_lost_and_one_from_nothing_refuses_it(tmp_path: Path) -> None:
+    data = write(tmp_path / "pairs.tsv", 60)
+    common: dict[str, Any] = {"text": "en", "label": "fr", "scratch": False, "tuning": "full"}
+    settings = {**SMALL, "tuning": {"epochs": 2, "batch_size": 16, "learning_rate": 1e-2}, "task": TASK}
+    parent = headstart.fit(data, backbone="seq2seq_small", out=tmp_path / "one", settings=settings, **common)
+    german = tmp_path / "new.tsv"
+    german.write_text(data.read_text(encoding="utf-8").replace("Le ", "Der ").replace("et le", "und der"), "utf-8")
+    settings.pop("backbone")
+    common |= {"backbone": str(parent.folder), "settings": settings}
+    child = headstart.fit(german, keep=data, out=tmp_path / "two", **common)
+    lost = child.record.forgetting
+    assert lost is not None and lost.kept and lost.examples == 60 and lost.metric == "chrf"
+    assert lost.difference is not None and lost.after["chrf"].value == pytest.approx(
+        lost.before["chrf"].value + lost.difference.value
+    )
+    assert f"on 60 examples of the kept domain {data}" in child.verdict
+    assert "which it was to keep" in child.report.read_text(encoding="utf-8")
+    with pytest.raises(SettingsError, match="does not know the task before it is trained"):
+        headstart.fit(data, keep=german, out=tmp_path / "x", **{**common, "backbone": "seq2seq_small"})

@@ -129,7 +129,7 @@ def forgetting_plot(record: RunRecord) -> Markup | None:
         for name, figures, series in (("before", old.before, "series-4"), ("after", old.after, "series-1"))
         if old.metric in figures
     ]
-    title = f"{record.title(old.metric)} on the old test part"
+    title = f"{record.title(old.metric)} on {'the kept domain' if old.kept else 'the old test part'}"
     return interval_plot(title, rows, share=unit == SHARE, better=direction(record, old.metric))
 
 

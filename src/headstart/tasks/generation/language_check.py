@@ -1,4 +1,4 @@
-"""Cheap checks of pairs of texts: languages that are exchanged, and texts that are cut into tokens.
+"""Cheap checks of pairs of texts: languages that are exchanged, and texts that are copies or are cut into tokens.
 
 A pair is exchanged where the words of its first text are more usual among all texts to write, and those of its second
 among all texts to read: by the sum over words of log((r + 1/2) / (w + 1/2)), r and w being how many other texts of
@@ -21,6 +21,9 @@ COMMON = 60
 
 TOKENISED = 0.3
 """Share of the texts with a full stop or comma that have a space before it, from which they are taken for tokenised."""
+
+FEW_WORDS = 3
+"""Words up to which a text may be the same in two languages, as a name is."""
 
 _WORDS = {
     "en": "the and of is are with in on to an his her from",
@@ -58,11 +61,19 @@ def exchanged(reads: Sequence[str], writes: Sequence[str]) -> list[int]:
 
 def named_otherwise(reads: Sequence[str], writes: Sequence[str], names: tuple[str, str]) -> bool:
     """True where columns are named after languages and each holds the other's, by the most frequent words of both."""
-    codes = [name.split("_")[0].split("-")[0].lower()[:2] for name in names]
-    if codes[0] == codes[1] or not {*codes} <= {*_WORDS}:
+    codes = _codes(names)
+    if not codes:
         return False
     shares = [[_share(texts, _WORDS[code].split()) for code in codes] for texts in (reads, writes)]
     return shares[0][1] > 2 * shares[0][0] and shares[1][0] > 2 * shares[1][1]
+
+
+def copied(reads: Sequence[str], writes: Sequence[str], names: tuple[str, str]) -> list[int]:
+    """Rows of columns that are named after two languages, whose texts of some words are the same in both."""
+    if not _codes(names):
+        return []
+    pairs = enumerate(zip(map(words_of, reads), map(words_of, writes)))
+    return [row for row, (one, other) in pairs if one == other and len(one) > FEW_WORDS]
 
 
 def frequent(texts: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
@@ -86,7 +97,7 @@ def tokenised(texts: Sequence[str]) -> int:
 def warnings_of(
     reads: Sequence[str], writes: Sequence[str], names: tuple[str, str], origins: Sequence[str]
 ) -> tuple[str, ...]:
-    """Sentences on languages that are exchanged and on texts to write that are tokenised."""
+    """Sentences on languages that are exchanged, and on texts to write that are not translated or are tokenised."""
     said = []
     if named_otherwise(reads, writes, names):
         said.append(
@@ -96,12 +107,21 @@ def warnings_of(
     if rows := exchanged(reads, writes):
         places = some([origins[row] for row in rows], 3)
         said.append(f"in {len(rows)} of {len(reads)} pairs the two languages look exchanged: {places}")
+    if rows := copied(reads, writes, names):
+        places = some([origins[row] for row in rows], 3)
+        said.append(f"{len(rows)} of {len(reads)} texts to write are the text that is read, not translated: {places}")
     if count := tokenised(writes):
         said.append(
             f"{count} of {len(writes)} texts to write have a space before a full stop or comma, as tokenised texts "
             "have: their BLEU is not comparable with that of plain texts"
         )
     return tuple(said)
+
+
+def _codes(names: tuple[str, str]) -> tuple[str, ...]:
+    """Codes of two different languages whose words are known, from names such as en or de_DE; else nothing."""
+    codes = tuple(name.split("_")[0].split("-")[0].lower()[:2] for name in names)
+    return codes if codes[0] != codes[1] and {*codes} <= {*_WORDS} else ()
 
 
 def words_of(text: str) -> list[str]:
