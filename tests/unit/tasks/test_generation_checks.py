@@ -46,6 +46,13 @@ def test_warnings_name_rows_and_count_them() -> None:
     assert tokenised(["Est-ce vrai ?", "Oui ; et non !"] * 9) == 0, "French has spaces before other signs"
 
 
+def test_texts_that_are_not_translated_are_told_where_columns_are_languages() -> None:
+    same = [*ENGLISH[:2], *FRENCH[2:]]
+    (said,) = review(list(ENGLISH), same)
+    assert said == "2 of 60 texts to write are the text that is read, not translated: row 0, row 1"
+    assert review(list(ENGLISH), same, ("wrong", "corrected")) == ()
+
+
 def test_columns_that_hold_each_others_language_are_told() -> None:
     german = ["der Hund ist mit dem Mann auf der Straße", "die Frau und das Kind in einem Haus"]
     english = ["the dog is with the man on the street", "the woman and the child in a house"]
