@@ -128,13 +128,8 @@ def fit(
     given = Given(_together(data, joint=joint), target, target_labels, source, items)
     said: dict[str, Any] = {**_names_of(given), "format": format, "task": task, "from_run": _folder_of(from_run)}
     said |= {"backbone": backbone, "weights": weights, "runner": runner, "seed": seed, "seeds": seeds, "budget": budget}
-    said |= {
-        "keep": None if keep is None else str(keep),
-        "scratch": scratch,
-        "label_curve": label_curve,
-        "layers": layers,
-        "columns": Columns(**named),
-    }
+    said |= {"scratch": scratch, "label_curve": label_curve, "layers": layers, "columns": Columns(**named)}
+    said["keep"] = None if keep is None else str(keep)
     said["settings"] = {family: dict(values) for family, values in (settings or {}).items()}
     said |= _choices(tuning, objective, augmentation, said)
     plan, folder = _settled(build(Plan, said, where="fit"), tuning), None if out is None else Path(out)
