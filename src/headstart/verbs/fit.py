@@ -126,12 +126,10 @@ def fit(
     named = {"text": text, "image": image, "label": label, "numeric": numeric, "categorical": categorical, "date": date}
     named |= {"leave_out": leave_out, "group": group, "domain": domain, "slices": slices, "part": part}
     given = Given(_together(data, joint=joint), target, target_labels, source, items)
-    said: dict[str, Any] = {**_names_of(given), "format": format, "task": task, "from_run": _folder_of(from_run)}
+    said: dict[str, Any] = {**_names_of(given), "format": format, "task": task, "from_run": _path_of(from_run)}
     said |= {"backbone": backbone, "weights": weights, "runner": runner, "seed": seed, "seeds": seeds, "budget": budget}
     said |= {"scratch": scratch, "label_curve": label_curve, "layers": layers, "columns": Columns(**named)}
-    said["keep"] = None if keep is None else str(keep)
-    said["settings"] = {family: dict(values) for family, values in (settings or {}).items()}
-    said |= _choices(tuning, objective, augmentation, said)
+    said |= {"keep": _path_of(keep), **_choices(tuning, objective, augmentation, settings or {}, said)}
     plan, folder = _settled(build(Plan, said, where="fit"), tuning), None if out is None else Path(out)
     given = _of_new_run(plan.given() if is_plan(data) else given, plan, folder)
     return run_plan(given, plan, folder, reporter or Quiet(), overwrite=overwrite)
@@ -153,15 +151,20 @@ def _of_new_run(given: Given, plan: Plan, folder: Path | None) -> Given:
 
 
 def _choices(
-    tuning: str | None, objective: str | None, augmentation: str | None, said: Mapping[str, Any]
-) -> dict[str, str | None]:
-    """Choices that the user named or left to a search; the rest is the plan's default."""
-    searched, headed = said["budget"] is not None, bool(said["settings"].get("head"))
+    tuning: str | None,
+    objective: str | None,
+    augmentation: str | None,
+    settings: Mapping[str, Mapping[str, Any]],
+    said: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Choices that the user named or left to a search, and the settings; the rest is the plan's default."""
+    searched, headed = said["budget"] is not None, bool(settings.get("head"))
     free = tuning is None and said["from_run"] is None
     chosen = AUTO if free and searched else HEAD_BY_STEPS if free and headed else tuning
     other = AUTO if chosen == AUTO else None
     found = {"tuning": chosen, "objective": objective or other, "augmentation": augmentation or other}
-    return {key: name for key, name in found.items() if name is not None}
+    named = {key: name for key, name in found.items() if name is not None}
+    return {**named, "settings": {family: dict(values) for family, values in settings.items()}}
 
 
 def _settled(plan: Plan, tuning: str | None) -> Plan:
@@ -202,8 +205,8 @@ def _names_of(given: Given) -> dict[str, Any]:
     return {"data": _name_of(first), **named, "more_data": tuple(map(_name_of, more)), "joint": joint}
 
 
-def _folder_of(run: Path | str | RunFolder | None) -> str | None:
-    return None if run is None else str(run.folder if isinstance(run, RunFolder) else run)
+def _path_of(given: Path | str | RunFolder | None) -> str | None:
+    return None if given is None else str(given.folder if isinstance(given, RunFolder) else given)
 
 
 def _name_of(data: Any) -> str:
