@@ -71,9 +71,9 @@ def _lowest(loss: _Loss, models: int, pull: float, examples: float) -> np.ndarra
         value, slope = loss(weights)
         slope = slope.copy()
         slope[0] -= pull / weights[0]
-        return (value - pull * math.log(weights[0])) / examples, slope / examples
+        return (value - pull * math.log(weights[0])) / total, slope / total
 
-    ones = np.ones(models)
+    ones, total = np.ones(models), examples + pull
     found = minimize(
         pulled,
         ones / models,

@@ -15,7 +15,7 @@ class BlendSettings(Settings):
 
     allowed: bool = True
     """Whether a search with few labels may blend them; else it takes the one or the other."""
-    shrinkage: float = Field(default=1.0, ge=0)
+    shrinkage: float = Field(default=0.25, ge=0)
     """How far weights are pulled towards the probe: it alone explains so many times sqrt(n) more examples than the n
     labelled ones; >= 0."""
     weights: tuple[float, ...] = Field(default=(), max_length=2)
