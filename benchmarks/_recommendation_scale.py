@@ -20,7 +20,7 @@ from benchmarks._paired import mean_interval
 from headstart.contracts.format import Columns
 from headstart.contracts.interactions import Domains, catalogue_of, matrix_of
 from headstart.formats.interactions import Interactions
-from headstart.recommenders._least_squares import Weighing, factorised
+from headstart.recommenders._least_squares import Weighing, half_step, item_factors
 from headstart.recommenders.ease import Ease
 from headstart.recommenders.ials import Ials
 from headstart.tasks.recommendation.ranking import hits_of, ndcg
@@ -144,7 +144,9 @@ def _measure(name: str, table: Path, threads: int) -> dict[str, float]:
     matrix = matrix_of(train.table.column("items"), catalogue_of(train.table.column("items")))
     started = time.monotonic()
     if name == "ours":
-        users, items = (factor.numpy() for factor in factorised(matrix, WIDTH, Weighing(UNOBSERVED, RIDGE, 0.0), 3, 0))
+        weighing = Weighing(UNOBSERVED, RIDGE, 0.0)
+        found = item_factors(matrix, WIDTH, weighing, 3, 0)
+        users, items = half_step(found, matrix, weighing).numpy(), found.numpy()
     else:
         model = _implicit(matrix, 3, UNOBSERVED, RIDGE * (1 + UNOBSERVED) / UNOBSERVED, threads)
         scale = (1 + UNOBSERVED) ** -0.5  # its loss is ours of scores that are so much larger, squared

@@ -10,11 +10,13 @@ from plugins import every
 from scipy.sparse import csr_array
 
 from headstart.contracts.interactions import Domains
-from headstart.contracts.recommender import Recommender
+from headstart.contracts.recommender import Recommender, Scorer
 from headstart.kernel import registry
+from headstart.search.recommender_training import made_ready
 from headstart.tasks.recommendation.ranking import hits_of, ndcg
 
 USERS, ITEMS, OTHERS = 90, 20, 16
+QUICK = {"sasrec": {"max_steps": 90, "learning_rate": 0.01}}
 UNSEEN = 3
 """An item that nobody had."""
 
@@ -31,7 +33,7 @@ def tastes() -> tuple[Domains, np.ndarray]:
     likes = (group[:, None] == np.arange(ITEMS) % 2) & (np.arange(ITEMS) != UNSEEN)
     contents = np.stack([np.arange(ITEMS) % 2, 1 - np.arange(ITEMS) % 2], axis=1).astype(np.float32)
     ours, theirs = (csr_array(side.astype(np.float32)) for side in (target, source))
-    return Domains(ours, theirs, contents, contents[:OTHERS]), likes
+    return Domains(ours, theirs, contents, contents[:OTHERS], ordered=True), likes
 
 
 def source_of(domains: Domains) -> csr_array:
@@ -40,14 +42,18 @@ def source_of(domains: Domains) -> csr_array:
 
 
 def usual(name: str) -> Recommender:
-    found: Recommender = registry.plugin("recommenders", name)()
+    found: Recommender = registry.plugin("recommenders", name)(**QUICK.get(name, {}))
     return found
+
+
+def ready(name: str, domains: Domains, seed: int = 0) -> Scorer:
+    return made_ready(usual(name), domains, seed, None).scorer
 
 
 @every("recommenders")
 def test_scores_are_finite_for_items_that_were_seen_and_a_function_of_the_seed(name: str) -> None:
     domains, _ = tastes()
-    one, again = (usual(name).solve(domains, 7).scores(domains.target, domains.source) for _ in range(2))
+    one, again = (ready(name, domains, 7).scores(domains.target, source_of(domains)) for _ in range(2))
     assert one.shape == (USERS, ITEMS) and one.dtype == np.float32
     assert np.array_equal(one, again)
     seen = np.delete(np.arange(ITEMS), UNSEEN)
@@ -57,7 +63,7 @@ def test_scores_are_finite_for_items_that_were_seen_and_a_function_of_the_seed(n
 @every("recommenders")
 def test_arrays_make_the_same_scores_again(name: str) -> None:
     domains, _ = tastes()
-    solved = usual(name).solve(domains, 0)
+    solved = ready(name, domains)
     again = usual(name).restored({key: np.array(values) for key, values in solved.arrays().items()})
     rows = [0, 70, 5]
     found, wanted = (one.scores(domains.target[rows], source_of(domains)[rows]) for one in (again, solved))
@@ -68,7 +74,7 @@ def test_arrays_make_the_same_scores_again(name: str) -> None:
 def test_users_are_told_apart_by_what_it_says_it_reads(name: str) -> None:
     domains, likes = tastes()
     recommender = usual(name)
-    scores = recommender.solve(domains, 0).scores(domains.target, domains.source)
+    scores = ready(name, domains).scores(domains.target, source_of(domains))
     relevant = [np.flatnonzero(row) for row in likes]
     counts = np.array([len(items) for items in relevant])
     values = ndcg(hits_of(np.argsort(-scores, axis=1), np.array(relevant, object)), counts, 5)

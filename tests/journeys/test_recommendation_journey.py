@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -15,6 +16,7 @@ from headstart.verbs.run import Run
 from interaction_tables import domains, item_table, save_domains
 
 QUICK: dict[str, Any] = {"backbone": "popularity+item_knn+ials"}
+WALK = ["i3", "i4", "i5", "i6"]
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +114,11 @@ def test_a_run_on_the_source_is_as_good_as_its_table(tmp_path: Path) -> None:
         ({"tuning": "full"}, "--tuning full would do nothing"),
         ({"target": "games.csv"}, "--target games.csv would do nothing"),
         ({"settings": {"recommender": {"ridge": 3}}}, "needs one recommender"),
+        ({"settings": {"head": {"layers": 1}}}, r"--set head\.\.\. would do nothing"),
+        (
+            {"settings": {"scratch": {"epochs": 1}}},
+            r"--set scratch\.\.\. would do nothing.*What is read here: backbone",
+        ),
         ({"backbone": "ease", "settings": {"recommender": {"rige": 3}}}, "Did you mean 'ridge'"),
     ],
 )
@@ -137,6 +144,44 @@ def test_one_recommender_keeps_to_the_settings_that_are_given(tmp_path: Path) ->
     run = headstart.fit(films, out=tmp_path / "run", backbone="ease", settings={"recommender": {"ridge": 33.0}})
     (row,) = json.loads((run.folder / "record.json").read_text())["candidates"]
     assert row["name"] == "EASE, ridge 33"
+
+
+def test_an_empty_source_domain_is_named(tmp_path: Path) -> None:
+    films, games = domains()
+    with pytest.raises(DataError, match=r"the source domain: .* no rows"):
+        headstart.fit(films, source=games.iloc[:0], out=tmp_path / "run", **QUICK)
+
+
+def test_what_comes_next_is_learnt_from_the_order_of_histories(tmp_path: Path) -> None:
+    """Everyone goes round a ring of items, some one way and some the other: only the last steps tell what is next."""
+    draws = np.random.default_rng(0)
+    start, way = draws.integers(0, 24, 150), draws.choice([1, 23], 150)
+    user, step = np.repeat(np.arange(150), 10), np.tile(np.arange(10), 150)
+    items = [f"i{n}" for n in (start[user] + way[user] * step) % 24]
+    films = pd.DataFrame({"user": user.astype(str), "item": items, "time": 10.0 * step + draws.random(1500)})
+    settings = {"task": {"k": 1, "negatives": 5}, "recommender": {"max_steps": 200, "learning_rate": 0.003}}
+    run = headstart.fit(films, out=tmp_path / "run", backbone="sasrec", settings=settings)
+    (row,) = json.loads((run.folder / "record.json").read_text())["candidates"]
+    assert row["name"].startswith("SASRec, epochs")
+    figures = run.metrics["test"]
+    assert figures["ndcg@1"]["value"] > 0.5 and figures["sampled_ndcg@1"]["value"] >= figures["ndcg@1"]["value"]
+    there, back = (pd.DataFrame({"user": "x", "item": some, "time": range(4)}) for some in (WALK, WALK[::-1]))
+    assert [run.predict(one)["prediction"].item() for one in (there, back)] == ["i7", "i2"]
+    again = headstart.load(run.folder)
+    assert isinstance(again, Run) and again.predict(back)["prediction"].item() == "i2"
+
+
+def test_recommenders_are_ranked_without_a_model(tmp_path: Path) -> None:
+    films, _ = save_domains(tmp_path)
+    found = headstart.select(films, candidates="popularity,item_knn,ease,sasrec,content", out=tmp_path / "ranking.html")
+    assert {row.reference for row in found.backbones[:2]} <= {"item_knn", "ease", "sasrec"}
+    assert [row.figure.value for row in found.backbones] == sorted(
+        (r.figure.value for r in found.backbones), reverse=True
+    )
+    assert all(row.figure.low < row.figure.value < row.figure.high for row in found.backbones)
+    assert sum(row.best for row in found.backbones) == pytest.approx(1, abs=1e-6)
+    assert [one.reference for one in found.skipped] == ["content"] and "contents of items" in found.skipped[0].reason
+    assert "validation part" in found.basis and "of lists" in (tmp_path / "ranking.html").read_text()
 
 
 def test_no_shared_user_is_refused_with_that_sentence(tmp_path: Path) -> None:

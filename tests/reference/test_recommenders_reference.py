@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from sklearn.linear_model import Ridge
 from headstart.contracts.interactions import Domains
 from headstart.kernel import registry
 from headstart.recommenders._domain_factors import ridge_map
-from headstart.recommenders._least_squares import Weighing, factorised, half_step, improved
+from headstart.recommenders._least_squares import Weighing, half_step, improved, item_factors
 from headstart.recommenders.procrustes import rotation
 from headstart.tasks.recommendation.ranking import hits_of, ndcg, recall, reciprocal_rank
 
@@ -53,7 +54,8 @@ def test_item_neighbours_are_cosines_with_shrinkage(matrix: np.ndarray) -> None:
 @pytest.mark.parametrize("width", [3, 16])
 def test_ials_solves_each_side_in_turn(matrix: np.ndarray, width: int) -> None:
     weighing = Weighing(0.2, 0.05, 0.5)
-    users, items = factorised(csr_array(matrix), width, weighing, 3, 1, torch.float64, exact=True)
+    items = item_factors(csr_array(matrix), width, weighing, 3, 1, torch.float64, exact=True)
+    users = half_step(items, csr_array(matrix), weighing)
     draws = torch.Generator().manual_seed(1)
     other = (torch.randn(12, width, generator=draws, dtype=torch.float64) * (0.1 / width**0.5)).numpy()
 
@@ -132,8 +134,9 @@ def test_cmf_is_ials_of_both_domains_side_by_side(matrix: np.ndarray) -> None:
     domains = Domains(csr_array(matrix), csr_array(source))
     settings = {"width": 4, "unobserved": 0.1, "ridge": 0.05, "epochs": 3}
     found = registry.plugin("recommenders", "cmf")(**settings).solve(domains, 3).scores(domains.target, domains.source)
-    users, items = factorised(csr_array(np.hstack([matrix, source])), 4, Weighing(0.1, 0.05), 3, 3)
-    assert np.abs(found - (users @ items[:12].T).numpy()).max() < 1e-5
+    both, weighing = csr_array(np.hstack([matrix, source])), Weighing(0.1, 0.05)
+    items = item_factors(both, 4, weighing, 3, 3)
+    assert np.abs(found - (half_step(items, both, weighing) @ items[:12].T).numpy()).max() < 1e-5
 
 
 def test_conjugate_gradients_reach_the_exact_half_step(matrix: np.ndarray) -> None:
@@ -179,3 +182,45 @@ def test_figures_of_lists_equal_those_of_ranx() -> None:
     hits, counts = hits_of(listed, relevant), np.full(30, 5)
     mine = ndcg(hits, counts, 10).mean(), recall(hits, counts, 10).mean(), reciprocal_rank(hits, counts).mean()
     assert mine == pytest.approx((found["ndcg@10"], found["recall@10"], found["mrr"]), abs=1e-6)
+
+
+class Kept:
+    """A memo that has the same value for every key, and remembers what it was given."""
+
+    def __init__(self, value: bytes | None = None) -> None:
+        self.value, self.given = value, dict[bytes, bytes]()
+
+    def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        return {} if self.value is None else dict.fromkeys(keys, self.value)
+
+    def put(self, values: Mapping[bytes, bytes]) -> None:
+        self.given.update(values)
+
+
+def test_factors_are_kept_by_what_was_had_together_and_by_the_settings() -> None:
+    ones = (np.random.default_rng(11).random((30, 12)) < 0.3).astype(np.float32)
+    ials = registry.plugin("recommenders", "ials")
+
+    def key(matrix: np.ndarray, seed: int = 0, **settings: Any) -> bytes:
+        kept = Kept()
+        ials(width=4, **settings).solve(Domains(csr_array(matrix), memo=kept), seed)
+        (found,) = kept.given or [b"in memory"]
+        return found
+
+    first = key(ones)
+    more = np.vstack([np.zeros((2, 12), np.float32), ones[::-1]])  # users in another order, and some without anything
+    assert key(more) == b"in memory"
+    other = ones.copy()
+    other[3, 5] = 1 - other[3, 5]
+    keys = [first, key(ones, 1), key(ones, ridge=0.5), key(ones, epochs=3), key(other)]
+    assert len({*keys}) == 5 and b"in memory" not in keys
+
+
+def test_factors_that_are_kept_are_not_solved_for_again() -> None:
+    ones = csr_array((np.random.default_rng(12).random((30, 12)) < 0.3).astype(np.float32))
+    ials = registry.plugin("recommenders", "ials")(width=4)
+    value = np.arange(48, dtype=np.float32)
+    scorer = ials.solve(Domains(ones, memo=Kept(value.tobytes())), 0)
+    assert np.array_equal(scorer.arrays()["items"], value.reshape(12, 4))
+    torn = ials.solve(Domains(ones, memo=Kept(b"torn")), 1)
+    assert np.isfinite(torn.arrays()["items"]).all()

@@ -17,7 +17,6 @@ import pyarrow as pa
 import pyarrow.parquet
 import torch
 from safetensors.numpy import load, save
-from scipy.sparse import csr_array
 from torch import nn
 
 from headstart.contracts.backbone import NO_LICENCE, Backbone
@@ -31,11 +30,12 @@ from headstart.contracts.interactions import (
     History,
     column_of_lists,
     flat,
-    history_matrix,
+    matrix_from,
     numbers_of,
 )
 from headstart.contracts.network import Stage
 from headstart.contracts.recommender import Part, Recommender
+from headstart.contracts.targets import collated
 from headstart.contracts.task_capabilities import KnownHistories
 from headstart.kernel import registry
 from headstart.kernel.errors import BackboneError, DataError
@@ -168,11 +168,12 @@ class RecommenderBackbone(Backbone):
         return self._solved
 
     def prepare(self, raws: Sequence[History]) -> State:
-        """(batch, items of both catalogues) uint8 ones. Raises DataError for an unknown user without a history."""
+        """(batch, places) int64 item numbers in the order of histories, those of the source after all of the target's,
+        negative ones at padding. Raises DataError for an unknown user without a history."""
         done = self._done
-        sides = zip(done.whole(raws), (done.items, done.source_items))
-        ones = [history_matrix(histories, catalogue).astype(np.uint8).toarray() for histories, catalogue in sides]
-        return State(torch.from_numpy(np.concatenate(ones, axis=1)))
+        target, source = done.whole(raws)
+        sides = zip(_numbered(target, done.items, 0), _numbered(source, done.source_items, len(done.items)))
+        return State(collated(np.fromiter(map(np.concatenate, sides), object, len(raws))))
 
     def preparation(self) -> Mapping[str, Any]:
         """Nothing is set."""
@@ -239,14 +240,24 @@ class _Scores(nn.Module):
 
     def forward(self, state: State) -> State:
         both, items = state.hidden.numpy(), len(self.solved.items)
-        target, source = (csr_array(side.astype(np.float32)) for side in (both[:, :items], both[:, items:]))
+        offsets = np.arange(len(both) + 1) * both.shape[1]
+        target = matrix_from(offsets, np.where(both < items, both, -1).ravel(), items)
+        source = matrix_from(offsets, both.ravel() - items, len(self.solved.source_items))
         warm = np.diff(target.indptr) > 0
         found = np.empty(target.shape, np.float32)
         for rows, part in ((np.flatnonzero(warm), self.solved.warm), (np.flatnonzero(~warm), self.solved.cold)):
             if len(rows):
                 found[rows] = part.scorer.scores(target[rows], source[rows])
-        found[both[:, :items] > 0] = -np.inf
+        found[np.repeat(np.arange(len(both)), np.diff(target.indptr)), target.indices] = -np.inf
         return State(torch.from_numpy(found))
+
+
+def _numbered(histories: Sequence[pa.Array], catalogue: pa.Array, first: int) -> list[np.ndarray]:
+    """The numbers (items,) of each history in a catalogue that begins with `first`; negative ones of unknown items."""
+    values = [one.cast(pa.string()) for one in histories]
+    numbers = numbers_of(pa.concat_arrays(values), catalogue)
+    numbers = np.where(numbers >= 0, numbers + first, numbers)
+    return np.split(numbers, np.cumsum([len(one) for one in values])[:-1])
 
 
 def _described(recommender: Recommender) -> dict[str, Any]:

@@ -6,9 +6,9 @@ source domain, and as the target the items that came after.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +30,10 @@ OVERLAP = "users"
 COLD, SHARED, UNSHARED = "cold (source history alone)", "warm, in both domains", "in the target domain alone"
 
 
+ORDERED = "in order of time"
+"""Column that is there, and true, where histories are in order of time."""
+
+
 class History(NamedTuple):
     """The raw input of the modality `interactions`."""
 
@@ -45,9 +49,24 @@ class History(NamedTuple):
         return repr((self.user, self.items.to_pylist(), self.source.to_pylist(), self.moment))
 
 
+class Memo(Protocol):
+    """Bytes by key, which may be forgotten at any time."""
+
+    def get(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        """Return the values of those keys that are known."""
+        ...
+
+    def put(self, values: Mapping[bytes, bytes]) -> None:
+        """Keep these."""
+        ...
+
+
 @dataclass(frozen=True)
 class Domains:
-    """Interactions of the same users in a target and in a source domain, each at most once."""
+    """Interactions of the same users in a target and in a source domain, each at most once.
+
+    The indices of a row are in the order of the history, and not sorted.
+    """
 
     target: csr_array
     """(users, items) float32 ones."""
@@ -58,6 +77,10 @@ class Domains:
     without any."""
     source_contents: np.ndarray | None = None
     """(source items, width): the same of the source's."""
+    ordered: bool = False
+    """Whether the target's histories are in order of time."""
+    memo: Memo | None = None
+    """Where factors of domains are kept for later fits; None: nowhere."""
 
     @property
     def shared(self) -> np.ndarray:
@@ -87,20 +110,33 @@ def numbers_of(values: pa.Array, catalogue: pa.Array) -> np.ndarray:
 
 
 def matrix_of(column: pa.ChunkedArray, catalogue: pa.Array) -> csr_array:
-    """Return a column of lists as (rows, catalogue) ones; what the catalogue lacks is left out."""
+    """Return a column of lists as (rows, catalogue) ones in the lists' order; what the catalogue lacks is left out."""
     offsets, values = flat(column)
     return matrix_from(offsets, numbers_of(values, catalogue), len(catalogue))
 
 
 def matrix_from(offsets: np.ndarray, numbers: np.ndarray, items: int) -> csr_array:
-    """Return (rows, items) ones at numbers[offsets[r]:offsets[r + 1]] of each row r; negative ones are left out."""
+    """Return (rows, items) ones at numbers[offsets[r]:offsets[r + 1]] of each row r, in that order.
+
+    Negative numbers are left out, and of equal ones in a row all but the first.
+    """
     rows = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    known = numbers >= 0
-    ones = np.ones(int(known.sum()), np.float32)
-    found = csr_array((ones, (rows[known], numbers[known])), shape=(len(offsets) - 1, items))
-    found.sum_duplicates()
-    found.data[:] = 1.0
-    return found
+    kept = numbers >= 0
+    rows, numbers = rows[kept], numbers[kept]
+    first = np.unique(rows * np.int64(items) + numbers, return_index=True)[1]
+    if len(first) < len(rows):
+        first.sort()
+        rows, numbers = rows[first], numbers[first]
+    starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(offsets) - 1))])
+    return csr_array((np.ones(len(rows), np.float32), numbers, starts), shape=(len(offsets) - 1, items))
+
+
+def joined(first: csr_array, second: csr_array) -> csr_array:
+    """Return (users, items) ones of two histories of each user, the second after the first, each item once."""
+    rows = [np.repeat(np.arange(one.shape[0]), np.diff(one.indptr)) for one in (first, second)]
+    order = np.argsort(np.concatenate(rows), kind="stable")
+    numbers = np.concatenate([first.indices, second.indices])[order].astype(np.int64)
+    return matrix_from((first.indptr + second.indptr).astype(np.int64), numbers, first.shape[1])
 
 
 def catalogue_of(*columns: pa.ChunkedArray) -> pa.Array:
@@ -116,15 +152,6 @@ def column_of_lists(examples: Examples, name: str) -> pa.ChunkedArray:
         return examples.table.column(name)
     empty = pa.LargeListArray.from_arrays(pa.array(np.zeros(len(examples) + 1, np.int64)), pa.array([], pa.string()))
     return pa.chunked_array([empty])
-
-
-def history_matrix(histories: Sequence[pa.Array], catalogue: pa.Array) -> csr_array:
-    """Return single histories as (histories, catalogue) ones."""
-    offsets = np.concatenate([[0], np.cumsum([len(one) for one in histories], dtype=np.int64)])
-    values = (
-        pa.concat_arrays([one.cast(pa.string()) for one in histories]) if len(histories) else pa.array([], pa.string())
-    )
-    return matrix_from(offsets, numbers_of(values, catalogue), len(catalogue))
 
 
 class ItemContents(NamedTuple):

@@ -1,7 +1,7 @@
-"""Recommender: a closed form that scores a whole catalogue of items for a user by the interactions of many users.
+"""Recommender: scores a whole catalogue of items for a user by the interactions of many users.
 
-What is solved for is one of two `Scorer`s, which are saved as arrays: a linear map from histories to scores, or item
-factors into which a history is folded.
+A `SolvedRecommender` is a closed form. A `TrainedRecommender` is a network that reads histories in order, and the
+engine's loop trains it. Either leaves a `Scorer`, which is saved as arrays.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +18,9 @@ from scipy.sparse import csr_array
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples
 from headstart.contracts.interactions import Domains
+from headstart.contracts.objective import Objective
 from headstart.contracts.task_capabilities import KnownHistories
+from headstart.contracts.tuning import Recipe
 from headstart.kernel.complete import Complete
 from headstart.kernel.contract import contract
 from headstart.kernel.settings import Settings
@@ -30,7 +32,7 @@ class Scorer(Protocol):
     def scores(self, target: csr_array, source: csr_array) -> np.ndarray:
         """Return the scores (users, items) float32 by histories (users, items) and (users, source items) of ones.
 
-        An item that nothing is known of has -inf.
+        The indices of a row are in the order of the history. An item that nothing is known of has -inf.
         """
         ...
 
@@ -39,9 +41,13 @@ class Scorer(Protocol):
         ...
 
 
+FOLLOWING = "following"
+"""Target of a network of histories: the item that comes next at each place."""
+
+
 @contract("recommenders")
 class Recommender(Settings, Complete):
-    """The contract of a file in `recommenders/`."""
+    """The contract of a file in `recommenders/`, which derives from one of the two below."""
 
     title: ClassVar[str]
     """Its name in reports: 'EASE'."""
@@ -61,10 +67,6 @@ class Recommender(Settings, Complete):
         """Return the settings to choose from on validation data, the usual ones first."""
 
     @abstractmethod
-    def solve(self, domains: Domains, seed: int) -> Scorer:
-        """Solve for these interactions; equal seeds give equal scores."""
-
-    @abstractmethod
     def restored(self, arrays: Mapping[str, np.ndarray]) -> Scorer:
         """Make a scorer again from its `arrays`."""
 
@@ -75,6 +77,53 @@ class Recommender(Settings, Complete):
         numbers = {name: f"{value:g}" for name, value in given.items() if not isinstance(value, (str, bool))}
         changed = [f"{name.replace('_', ' ')} {numbers.get(name, value)}" for name, value in given.items()]
         return ", ".join([self.title, *changed])
+
+
+class SolvedRecommender(Recommender):
+    """One that is solved for."""
+
+    @abstractmethod
+    def solve(self, domains: Domains, seed: int) -> Scorer:
+        """Solve for these interactions; equal seeds give equal scores."""
+
+
+class NextItems(NamedTuple):
+    """Sequences of items, and at each place the item that comes next: what a network learns from."""
+
+    items: np.ndarray
+    """(sequences,) of (places,) item numbers."""
+    following: np.ndarray
+    """(sequences,) of (places,) item numbers, `PADDED_TARGET` where none is to be guessed."""
+
+
+class TrainedRecommender(Recommender):
+    """One whose network of histories is trained by steps."""
+
+    @property
+    @abstractmethod
+    def objective(self) -> Objective:
+        """The loss; it draws from the stream `TARGET`, whose targets are `FOLLOWING`."""
+
+    @property
+    @abstractmethod
+    def recipe(self) -> Recipe:
+        """Length, rates and batches of the training."""
+
+    @abstractmethod
+    def network(self, domains: Domains, seed: int) -> Backbone:
+        """Return the network with random weights; its inputs are the `items` of sequences."""
+
+    @abstractmethod
+    def sequences(self, histories: csr_array, later: csr_array | None = None) -> NextItems:
+        """Return what is learnt from histories (users, items); of two, that of `later` after the first ones."""
+
+    @abstractmethod
+    def ended(self, epochs: int) -> Self:
+        """Return the settings by which as many epochs are trained, for data without a part to stop by."""
+
+    @abstractmethod
+    def scorer(self, network: Backbone, domains: Domains) -> Scorer:
+        """Return the scores of a network as it is now."""
 
 
 @dataclass(frozen=True)

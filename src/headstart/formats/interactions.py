@@ -141,7 +141,8 @@ def _examples(reader: Interactions, table: pa.Table, roles: Roles, notes: list[s
     frame, more = _kept(frame, rating, reader.least, with_items=roles.item is not None)
     notes += more
     if not len(frame):
-        raise DataError("no row has both a user and an item" if roles.item else "no row has a user")
+        told = "no row has both a user and an item" if roles.item else "no row has a user"
+        raise DataError(f"{told} that counts. {'. '.join(more)}" if more else told)
     return _by_user(frame, notes, rating)
 
 
@@ -160,9 +161,11 @@ def _kept(
     if not whole.all():
         notes.append(LeftOut(int((~whole).sum()), f"rows without a user or an item, left out: {(~whole).sum():,}"))
     if least is not None and rating is not None:
-        low = whole & ~(rating >= least)
+        low, none = whole & (rating < least), whole & rating.isna()
         notes.append(f"{low.sum():,} rows with a rating below {least:g} do not count")
-        whole &= ~low
+        if none.any():
+            notes.append(LeftOut(int(none.sum()), f"rows whose rating is no number, left out: {none.sum():,}"))
+        whole &= ~(low | none)
     frame = frame[whole]
     if "time" in frame:
         frame = frame.sort_values("time", kind="stable")

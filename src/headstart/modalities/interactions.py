@@ -21,7 +21,7 @@ class Interactions(PlainModality):
     """Users with their histories."""
 
     unit: ClassVar[str] = "users"
-    no_backbone: ClassVar[str] = "interactions are scored by closed forms: leave --backbone out"
+    no_backbone: ClassVar[str] = "interactions are scored by recommenders: leave --backbone out"
 
     def raws(self, table: pa.Table, schema: Schema) -> list[Raw]:
         """A `History` per row."""

@@ -67,7 +67,10 @@ def _known(plan: Plan, source: Any) -> KnownHistories | None:
         return _of_run(plan.backbone)
     settings = plan.settings.get("format", NO_SETTINGS)
     given = plan.source_data if source is None else source
-    examples, _ = read_examples(given, Columns(), format=format_of(plan), settings=settings, labelled=False)
+    try:
+        examples, _ = read_examples(given, Columns(), format=format_of(plan), settings=settings, labelled=False)
+    except DataError as error:
+        raise DataError(f"the source domain: {error}") from error
     if USER not in examples.table.column_names or ITEMS not in examples.table.column_names:
         raise DataError(
             f"--source {plan.source_data} holds no interactions: it needs a column of users and one of items"

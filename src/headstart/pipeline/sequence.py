@@ -47,6 +47,9 @@ from headstart.pipeline.record import Decision
 from headstart.pipeline.selection.automatic import with_best_backbone
 from headstart.pipeline.time_estimates import too_long_a_pass
 
+OF_RECOMMENDATIONS = frozenset(("recommender", "task", "format", "backbone"))
+"""Parts of `--set` that have a meaning where recommenders are chosen from."""
+
 
 @dataclass(frozen=True)
 class Start:
@@ -160,17 +163,18 @@ def _with_training(plan: Plan, data: Prepared, backbone: Backbone, log: Decision
 
 
 def _require_solvable(plan: Plan, backbone: Backbone) -> None:
-    """Refuse what would do nothing to a backbone that is solved from interactions. Raises SettingsError."""
+    """Refuse what would do nothing to a backbone that learns from interactions. Raises SettingsError."""
+    why = f"{backbone.name} learn from all interactions by settings of their own, and have no head that is trained"
+    for part in plan.settings.keys() - OF_RECOMMENDATIONS:  # before the tuning, which a head's settings may have chosen
+        read = ", ".join(sorted(OF_RECOMMENDATIONS))
+        raise SettingsError(f"--set {part}... would do nothing: {why}. What is read here: {read}.")
     usual = {
         name: Plan.model_fields[name].default for name in ("tuning", "objective", "augmentation", "from_run", "target")
     }
     for name, value in usual.items():
         if (given := getattr(plan, name)) not in (value, AUTO):
             flag = {"from_run": "from"}.get(name, name)
-            raise SettingsError(
-                f"--{flag} {given} would do nothing: {backbone.name} are solved from all interactions, and nothing is "
-                f"trained by steps. Leave --{flag} out."
-            )
+            raise SettingsError(f"--{flag} {given} would do nothing: {why}. Leave --{flag} out.")
 
 
 def start(given: Given, plan: Plan, reporter: Reporter | None = None, work: Path | None = None) -> Start:

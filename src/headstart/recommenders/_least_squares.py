@@ -142,7 +142,7 @@ def _batches(histories: csr_array, lengths: np.ndarray, width: int) -> Iterator[
         start += len(rows)
 
 
-def factorised(
+def item_factors(
     matrix: csr_array,
     width: int,
     weighing: Weighing,
@@ -151,8 +151,8 @@ def factorised(
     dtype: torch.dtype = torch.float32,
     *,
     exact: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """Return user factors (users, width) and item factors (items, width) of (users, items) ones.
+) -> Tensor:
+    """Return item factors (items, width) of (users, items) ones; those of users are then a `half_step`.
 
     Items start as normal draws of deviation 0.1 / sqrt(width), as in Rendle et al. Each side is `improved` in turn, or
     solved for where that is to be `exact`.
@@ -163,4 +163,4 @@ def factorised(
     for _ in range(epochs):
         users = half_step(items, matrix, weighing) if exact else improved(items, matrix, weighing, users)
         items = half_step(users, transposed, weighing) if exact else improved(users, transposed, weighing, items)
-    return half_step(items, matrix, weighing), items
+    return items

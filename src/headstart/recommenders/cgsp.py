@@ -18,12 +18,12 @@ from pydantic import Field
 from scipy.sparse import csr_array
 
 from headstart.contracts.interactions import Domains
-from headstart.contracts.recommender import Recommender, Scorer
+from headstart.contracts.recommender import Scorer, SolvedRecommender
 from headstart.recommenders._domain_factors import lacks_shared, of_source
 from headstart.recommenders._linear_scores import Chain, LinearScores, counts_of, interacted, power, scaled
 
 
-class Cgsp(Recommender):
+class Cgsp(SolvedRecommender):
     """Similarities within the target and a bridge from the source."""
 
     title: ClassVar[str] = "CGSP"

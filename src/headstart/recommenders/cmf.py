@@ -14,16 +14,16 @@ from pydantic import Field
 from scipy.sparse import csr_array, hstack
 
 from headstart.contracts.interactions import Domains
-from headstart.contracts.recommender import Recommender, Scorer
-from headstart.recommenders._domain_factors import lacks_shared, of_source
+from headstart.contracts.recommender import Scorer, SolvedRecommender
+from headstart.recommenders._domain_factors import Factors, lacks_shared, of_source
 from headstart.recommenders._factor_scores import FactorScores
-from headstart.recommenders._least_squares import Weighing, factorised
+from headstart.recommenders._least_squares import Weighing
 from headstart.recommenders._linear_scores import interacted
 
 SETTINGS = ((0.01, 0.01), (0.03, 0.01), (0.1, 0.01), (0.01, 0.03))
 
 
-class Cmf(Recommender):
+class Cmf(SolvedRecommender):
     """Joint factors of both domains."""
 
     title: ClassVar[str] = "CMF"
@@ -51,7 +51,7 @@ class Cmf(Recommender):
         """Factorise both domains side by side."""
         weighing, count = Weighing(self.unobserved, self.ridge), domains.target.shape[1]
         both = csr_array(hstack([domains.target, of_source(domains)]))
-        _, items = factorised(both, self.width, weighing, self.epochs, seed)
+        items = Factors(self.width, weighing, self.epochs).items(both, seed, domains.memo)
         known = interacted(domains.target)
         return FactorScores(items[:count].numpy().copy(), known, weighing, items[count:].numpy().copy())
 

@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import Field
 
 from headstart.contracts.interactions import Domains
-from headstart.contracts.recommender import Recommender, Scorer
+from headstart.contracts.recommender import Scorer, SolvedRecommender
 from headstart.recommenders._domain_factors import Factors, of_source, ridge_map
 from headstart.recommenders._factor_scores import FactorScores
 from headstart.recommenders._least_squares import Weighing
@@ -26,7 +26,7 @@ FEWEST = 10
 """Items with contents that the map is learnt from."""
 
 
-class Content(Recommender):
+class Content(SolvedRecommender):
     """Factors from the contents of items."""
 
     title: ClassVar[str] = "item contents"
@@ -71,7 +71,7 @@ class Content(Recommender):
             (of_source(domains) if from_source else domains.target),
             contents_of(domains, self.learnt_from),
         )
-        factors, there = how.items(matrix, seed).numpy(), _learnable(domains, self.learnt_from)
+        factors, there = how.items(matrix, seed, domains.memo).numpy(), _learnable(domains, self.learnt_from)
         found = ridge_map(vectors[there], factors[there], self.penalty)
         mine = contents_of(domains, "target")
         has = ~np.isnan(mine).any(axis=1)

@@ -14,7 +14,7 @@ import torch
 from pydantic import Field
 
 from headstart.contracts.interactions import Domains
-from headstart.contracts.recommender import Recommender, Scorer
+from headstart.contracts.recommender import Scorer, SolvedRecommender
 from headstart.recommenders._linear_scores import LinearScores, interacted
 
 MOST_ITEMS = 20_000
@@ -23,7 +23,7 @@ MOST_ITEMS = 20_000
 EXACT_ITEMS = 4_000
 
 
-class Ease(Recommender):
+class Ease(SolvedRecommender):
     """Ridge regression of each item on all others."""
 
     title: ClassVar[str] = "EASE"

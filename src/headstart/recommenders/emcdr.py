@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import Field
 
 from headstart.contracts.interactions import Domains
-from headstart.contracts.recommender import Recommender, Scorer
+from headstart.contracts.recommender import Scorer, SolvedRecommender
 from headstart.recommenders._domain_factors import Factors, lacks_shared, ridge_map, shared_factors
 from headstart.recommenders._factor_scores import FactorScores
 from headstart.recommenders._least_squares import Weighing
@@ -28,7 +28,7 @@ SETTINGS = ((0.01, 0.003), (0.03, 0.003), (0.1, 0.01))
 PENALTIES = (0.1, 0.01, 1.0)
 
 
-class Emcdr(Recommender):
+class Emcdr(SolvedRecommender):
     """A ridge map between the factors of both domains."""
 
     title: ClassVar[str] = "EMCDR"

@@ -14,16 +14,17 @@ import numpy as np
 from pydantic import Field
 
 from headstart.contracts.interactions import Domains
-from headstart.contracts.recommender import Recommender, Scorer
+from headstart.contracts.recommender import Scorer, SolvedRecommender
+from headstart.recommenders._domain_factors import Factors
 from headstart.recommenders._factor_scores import FactorScores
-from headstart.recommenders._least_squares import Weighing, factorised
+from headstart.recommenders._least_squares import Weighing
 from headstart.recommenders._linear_scores import interacted
 
 FIRST = ((0.1, 0.003), (0.03, 0.003), (0.03, 0.01), (0.01, 0.003), (0.1, 0.01), (0.1, 0.03), (0.3, 0.01))
 """Weights of the unobserved and ridges that are tried."""
 
 
-class Ials(Recommender):
+class Ials(SolvedRecommender):
     """Factors of users and items by alternating least squares."""
 
     title: ClassVar[str] = "iALS"
@@ -55,7 +56,7 @@ class Ials(Recommender):
     def solve(self, domains: Domains, seed: int) -> Scorer:
         """Factorise the target."""
         known = interacted(domains.target)
-        _, items = factorised(domains.target, self.width, self.weighing, self.epochs, seed)
+        items = Factors(self.width, self.weighing, self.epochs).items(domains.target, seed, domains.memo)
         return FactorScores(items.numpy(), known, self.weighing)
 
     def restored(self, arrays: Mapping[str, np.ndarray]) -> Scorer:

@@ -14,13 +14,13 @@ from pydantic import Field
 from scipy.sparse import csr_array, vstack
 
 from headstart.contracts.interactions import Domains
-from headstart.contracts.recommender import Recommender, Scorer
+from headstart.contracts.recommender import Scorer, SolvedRecommender
 from headstart.recommenders._linear_scores import LinearScores, interacted
 
 ROWS_AT_ONCE = 500
 
 
-class ItemKnn(Recommender):
+class ItemKnn(SolvedRecommender):
     """Cosine neighbours of items."""
 
     title: ClassVar[str] = "item neighbours"

@@ -8,11 +8,11 @@ from typing import ClassVar, Self
 import numpy as np
 
 from headstart.contracts.interactions import Domains
-from headstart.contracts.recommender import Recommender, Scorer
+from headstart.contracts.recommender import Scorer, SolvedRecommender
 from headstart.recommenders._linear_scores import LinearScores
 
 
-class Popularity(Recommender):
+class Popularity(SolvedRecommender):
     """The share of the target's users that had an item."""
 
     title: ClassVar[str] = "popularity"

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from headstart.contracts.interactions import Domains
-from headstart.contracts.recommender import Recommender, Scorer
+from headstart.contracts.recommender import Scorer, SolvedRecommender
 from headstart.recommenders._domain_factors import Factors, lacks_shared, shared_factors
 from headstart.recommenders._factor_scores import FactorScores
 from headstart.recommenders._least_squares import Weighing
@@ -23,7 +23,7 @@ from headstart.recommenders._linear_scores import interacted
 SETTINGS = ((32, 0.01, 0.003), (32, 0.03, 0.003), (32, 0.1, 0.01))
 
 
-class Procrustes(Recommender):
+class Procrustes(SolvedRecommender):
     """A rotation between the factors of both domains."""
 
     title: ClassVar[str] = "Procrustes"

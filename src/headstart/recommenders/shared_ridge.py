@@ -17,7 +17,7 @@ from scipy.linalg import solve
 from scipy.sparse import csr_array
 
 from headstart.contracts.interactions import Domains
-from headstart.contracts.recommender import Recommender, Scorer
+from headstart.contracts.recommender import Scorer, SolvedRecommender
 from headstart.recommenders._domain_factors import lacks_shared, of_source
 from headstart.recommenders._linear_scores import LinearScores, counts_of, interacted, power, scaled
 
@@ -28,7 +28,7 @@ MOST_SHARED = 8_000
 """Shared users beyond which the dense dual would take minutes."""
 
 
-class SharedRidge(Recommender):
+class SharedRidge(SolvedRecommender):
     """Ridge regression from source items to target items over shared users."""
 
     title: ClassVar[str] = "shared-user ridge"

@@ -1,9 +1,9 @@
-"""The arms of a fit to interactions: every recommender is solved and tuned, and validation chooses among them.
+"""The arms of a fit to interactions: every recommender is solved or trained, and validation chooses among them.
 
 Users with a history in the domain and users without are chosen for apart. "No transfer", the best recommender of the
 target alone, is always among the choices: for users with a history one that learns from the source must be better for
 certain, as its many settings may be so by chance; for cold users, whom nothing else tells apart, by a standard error.
-What is chosen is solved again on training and validation part.
+What is chosen is solved again on training and validation part, or trained for as many epochs as were best.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from headstart.contracts.examples import Examples
 from headstart.contracts.features import Features
 from headstart.contracts.interactions import (
     ITEMS,
+    ORDERED,
     RELEVANT,
     SOURCE,
     USER,
@@ -31,6 +32,7 @@ from headstart.contracts.interactions import (
     catalogue_of,
     column_of_lists,
     flat,
+    joined,
     lists_of,
     matrix_of,
     numbers_of,
@@ -40,6 +42,7 @@ from headstart.contracts.prediction import Prediction
 from headstart.contracts.recommender import HasCandidates, Part, Ranks, Recommender, Scorer
 from headstart.contracts.targets import collated
 from headstart.contracts.task_capabilities import Foresight
+from headstart.engine.frozen.disk_cache import DiskCache
 from headstart.evidence.comparison import compare, figures
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError, SettingsError
@@ -51,6 +54,7 @@ from headstart.pipeline.record import CLASSICAL, CONSTANT, WITHOUT_TRANSFER, Can
 from headstart.pipeline.stage_rows import frozen_rows
 from headstart.pipeline.trained import Arms, Trained
 from headstart.search.recommender_panels import Listed, list_panel, overlap_panel, popularity_panel
+from headstart.search.recommender_training import HeldOut, made_ready
 
 AT_ONCE = 512
 """Users whose scores are held at a time."""
@@ -60,19 +64,31 @@ SCRATCH = "scratch"
 
 WARM, COLD = "warm", "cold"
 
+LEFT_OUT = "left out"
+"""Value of the decision on a recommender that the data do not suffice for."""
+
+FACTORS = "factors-1"
+"""Name of the memo of item factors; its number rises when the way to solve for them changes."""
+
 
 @dataclass(frozen=True)
-class _Tried:
+class Tried:
     """A recommender at its best settings for a group of users."""
 
     recommender: Recommender
     score: float
+    """The primary metric."""
     prediction: Prediction
     """For the group's users in the validation part."""
     seconds: float
+    """Of solving or training and of judging, at all settings."""
+    numbers: int
+    """Numbers that it keeps."""
+    seconds_each: float
+    """What the list of a user takes."""
 
 
-class _Fit:
+class Fit:
     """The parts of a fit that every recommender is solved and judged by."""
 
     def __init__(self, context: FitContext) -> None:
@@ -83,6 +99,7 @@ class _Fit:
         data = context.data
         self.train, self.val = data.examples.take(data.split.train), data.examples.take(data.split.val)
         self.items, self.source_items = task.catalogue, catalogue_of(column_of_lists(self.train, SOURCE))
+        self.memo = DiskCache(FACTORS)
         self.domains = self._domains(self.train)
         self.seed = draw_seed(context.plan.seed, "recommenders")
         had = np.diff(flat(column_of_lists(self.val, ITEMS))[0]) > 0
@@ -90,13 +107,22 @@ class _Fit:
             name: rows for name, rows in ((WARM, np.flatnonzero(had)), (COLD, np.flatnonzero(~had))) if len(rows)
         }
 
+    @cached_property
+    def held_out(self) -> HeldOut | None:
+        """Validation users with a history, by whom trainings are stopped; None without any."""
+        if WARM not in self.groups:
+            return None
+        some = self.val.take(self.groups[WARM])
+        return HeldOut(self._domains(some).target, matrix_of(column_of_lists(some, RELEVANT), self.items))
+
     def _domains(self, rows: Examples) -> Domains:
         target = matrix_of(column_of_lists(rows, ITEMS), self.items)
         source = matrix_of(column_of_lists(rows, SOURCE), self.source_items) if len(self.source_items) else None
         contents = self.context.contents
+        how: dict[str, Any] = {"ordered": ORDERED in rows.table.column_names, "memo": self.memo}
         if contents is None:
-            return Domains(target, source)
-        return Domains(target, source, contents.of(self.items), contents.of(self.source_items))
+            return Domains(target, source, **how)
+        return Domains(target, source, contents.of(self.items), contents.of(self.source_items), **how)
 
     def everything(self) -> tuple[Domains, Examples]:
         """The interactions of training and validation part, and the users with all of them.
@@ -106,11 +132,9 @@ class _Fit:
         tested = self.context.data.examples.take(self.context.data.split.test)
         cold = np.diff(flat(column_of_lists(self.val, ITEMS))[0]) == 0
         held = self.val.take(np.flatnonzero(~(cold & (numbers_of(_users(self.val), _users(tested)) >= 0))))
-        rows = numbers_of(_users(held), _users(self.train))
-        later = matrix_of(column_of_lists(held, RELEVANT), self.items).tocoo()
-        more = csr_array((later.data, (rows[later.coords[0]], later.coords[1])), shape=self.domains.target.shape)
-        whole = csr_array(self.domains.target + more)
-        whole.data[:] = 1.0
+        rows = numbers_of(_users(self.train), _users(held))
+        later = held.table.column(RELEVANT).take(pa.array(rows, mask=rows < 0))
+        whole = joined(self.domains.target, matrix_of(later, self.items))
         lists = lists_of(whole.indptr.astype(np.int64), whole.indices.astype(np.int64), self.items)
         table = self.train.table.drop_columns([ITEMS]).append_column(ITEMS, pa.chunked_array([lists]))
         return replace(self.domains, target=whole), Examples(table, self.train.schema)
@@ -131,7 +155,7 @@ class _Fit:
         """The primary metric of a group's users, solved on other domains; NaN where it cannot be."""
         if recommender.lacks(domains):
             return float("nan")
-        lists = self.predicted(recommender.solve(domains, self.seed), self.groups[group])
+        lists = self.predicted(made_ready(recommender, domains, self.seed, None).scorer, self.groups[group])
         return self.task.evaluation.primary.score(self.targets(group), lists)
 
     def targets(self, group: str) -> Mapping[str, np.ndarray]:
@@ -143,12 +167,14 @@ class _Fit:
         given = self.context.plan.settings.get("recommender", {})
         if given and len(self.backbone.methods) != 1:
             raise SettingsError("--set recommender... needs one recommender: name it with --backbone")
+        every = {*self.backbone.methods} == {*registry.names("recommenders")}
         for name in self.backbone.methods:
             recommender: Recommender = build(registry.plugin("recommenders", name), given, where="recommender")
-            if recommender.transfers and self.domains.source is None:
+            lacks = recommender.lacks(self.domains)
+            if lacks and every and recommender.transfers and self.domains.source is None:
                 continue
-            if lacks := recommender.lacks(self.domains):
-                self.context.log.add(Decision(what=name, value="left out", reason=f"it needs {lacks}"))
+            if lacks:
+                self.context.log.add(Decision(what=name, value=LEFT_OUT, reason=f"it needs {lacks}"))
             elif self._groups_of(recommender):
                 yield recommender
 
@@ -156,18 +182,21 @@ class _Fit:
         tells_cold = recommender.serves_cold or not recommender.informed
         return [group for group in self.groups if group == WARM or tells_cold]
 
-    def tried(self, recommender: Recommender) -> dict[str, _Tried]:
+    def tried(self, recommender: Recommender) -> dict[str, Tried]:
         """The recommender at the settings that suit each group best on validation."""
-        best: dict[str, _Tried] = {}
+        best: dict[str, Tried] = {}
         metric, started = self.task.evaluation.primary, time.monotonic()
         settled = bool(self.context.plan.settings.get("recommender"))
         for one in (recommender,) if settled else recommender.tries(self.domains):
-            scorer = one.solve(self.domains, self.seed)
+            ready = made_ready(one, self.domains, self.seed, self.held_out, self.context.reporter)
             for group in self._groups_of(one):
-                prediction = self.predicted(scorer, self.groups[group])
+                began = time.monotonic()
+                prediction = self.predicted(ready.scorer, self.groups[group])
+                each = (time.monotonic() - began) / len(prediction)
                 score = metric.score(self.targets(group), prediction)
                 if group not in best or score > best[group].score:
-                    best[group] = _Tried(one, score, prediction, 0.0)
+                    numbers = sum(values.size for values in ready.scorer.arrays().values())
+                    best[group] = Tried(ready.recommender, score, prediction, 0.0, numbers, each)
         seconds = time.monotonic() - started
         return {group: replace(found, seconds=seconds) for group, found in best.items()}
 
@@ -178,8 +207,8 @@ def _users(examples: Examples) -> pa.Array:
 
 def recommender_arms(context: FitContext) -> Arms:
     """The chosen recommenders first, then no transfer, the best other control, and popularity."""
-    fit = _Fit(context)
-    found: dict[str, list[_Tried]] = {group: [] for group in fit.groups}
+    fit = Fit(context)
+    found: dict[str, list[Tried]] = {group: [] for group in fit.groups}
     with context.budget.step("solving and tuning on validation"):
         for recommender in fit.candidates():
             context.reporter.say(f"Solving {recommender.title}")
@@ -198,7 +227,7 @@ def recommender_arms(context: FitContext) -> Arms:
     return Arms(context, arms, rows, used=context.budget.used())
 
 
-def _panels(fit: _Fit, chosen: Mapping[str, _Tried], own: Mapping[str, _Tried | None]) -> tuple[Panel, ...]:
+def _panels(fit: Fit, chosen: Mapping[str, Tried], own: Mapping[str, Tried | None]) -> tuple[Panel, ...]:
     """Lists, gain by popularity, and the worth of the overlap where a recommender that transfers was chosen."""
     groups = list(chosen)
     rows = np.concatenate([fit.groups[group] for group in groups])
@@ -220,11 +249,11 @@ def _panels(fit: _Fit, chosen: Mapping[str, _Tried], own: Mapping[str, _Tried | 
     return tuple(found)
 
 
-def _best(tried: Sequence[_Tried]) -> _Tried | None:
+def _best(tried: Sequence[Tried]) -> Tried | None:
     return max(tried, key=lambda one: one.score, default=None)
 
 
-def _chosen(fit: _Fit, group: str, tried: Sequence[_Tried]) -> _Tried:
+def _chosen(fit: Fit, group: str, tried: Sequence[Tried]) -> Tried:
     """The best recommender of the target alone, unless one that transfers is better, by the rule above."""
     own = _best([one for one in tried if not one.recommender.transfers])
     other = _best([one for one in tried if one.recommender.transfers])
@@ -238,7 +267,7 @@ def _chosen(fit: _Fit, group: str, tried: Sequence[_Tried]) -> _Tried:
 
 
 def _solved_arms(
-    fit: _Fit, chosen: Mapping[str, _Tried], own: Mapping[str, _Tried | None], found: Mapping[str, Sequence[_Tried]]
+    fit: Fit, chosen: Mapping[str, Tried], own: Mapping[str, Tried | None], found: Mapping[str, Sequence[Tried]]
 ) -> list[Trained]:
     """The chosen recommenders, and those that they are held against, solved on both parts."""
     domains, known = fit.everything()
@@ -247,7 +276,7 @@ def _solved_arms(
     def part(recommender: Recommender) -> Part:
         key = repr(recommender)
         if key not in solved:
-            solved[key] = Part(recommender, recommender.solve(domains, fit.seed))
+            solved[key] = made_ready(recommender, domains, fit.seed, None, fit.context.reporter)
         return solved[key]
 
     wanted: dict[str, dict[str, Recommender]] = {"model": {g: one.recommender for g, one in chosen.items()}}
@@ -264,7 +293,7 @@ def _solved_arms(
 
 
 def _arm(
-    fit: _Fit, key: str, parts: Mapping[str, Recommender], part: Any, known: Examples, popular: Recommender
+    fit: Fit, key: str, parts: Mapping[str, Recommender], part: Any, known: Examples, popular: Recommender
 ) -> Trained:
     started = time.monotonic()
     warm = parts.get(WARM, popular)
@@ -289,7 +318,7 @@ def _arm(
     )
 
 
-def _row(fit: _Fit, group: str, one: _Tried, kept: bool) -> CandidateRow:
+def _row(fit: Fit, group: str, one: Tried, kept: bool) -> CandidateRow:
     metric = fit.task.evaluation.primary
     figure = figures((metric,), fit.targets(group), one.prediction, groups=None, seed=fit.seed)[metric.name]
     return CandidateRow(
@@ -305,7 +334,7 @@ def _row(fit: _Fit, group: str, one: _Tried, kept: bool) -> CandidateRow:
     )
 
 
-def _decisions(fit: _Fit, chosen: Mapping[str, _Tried], own: Mapping[str, _Tried | None]) -> list[Decision]:
+def _decisions(fit: Fit, chosen: Mapping[str, Tried], own: Mapping[str, Tried | None]) -> list[Decision]:
     """Return the choice for each group of users, and whether it transfers."""
     told = []
     for group, one in chosen.items():

@@ -4,6 +4,7 @@ what shared users are worth."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -120,7 +121,7 @@ def without_source(domains: Domains, rows: np.ndarray) -> Domains:
     kept.data[np.repeat(dropped, np.diff(kept.indptr))] = 0
     kept.eliminate_zeros()
     empty = csr_array((len(rows), domains.target.shape[1]), dtype=np.float32)
-    return Domains(_stacked(domains.target, empty), _stacked(kept, moved), domains.contents, domains.source_contents)
+    return replace(domains, target=_stacked(domains.target, empty), source=_stacked(kept, moved))
 
 
 def _stacked(upper: csr_array, lower: csr_array) -> csr_array:

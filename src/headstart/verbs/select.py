@@ -17,6 +17,7 @@ from headstart.pipeline.plan_file import AUTO
 from headstart.pipeline.selection.record import Selection
 from headstart.pipeline.selection.select_run import run_selection
 from headstart.present.report.write import require_page, write_selection
+from headstart.search.recommender_selection import rank_recommenders
 
 
 def select(
@@ -42,6 +43,8 @@ def select(
     reporter: Reporter | None = None,
 ) -> Selection:
     """Rank pretrained models by a cross-validated linear probe on their frozen features; train nothing deep.
+
+    For interactions recommenders are ranked instead, by their lists for users of the validation part.
 
     Args:
         data: labelled data, as in `fit`. Training and validation part are used, the test part is not looked at.
@@ -84,7 +87,8 @@ def select(
     plan.check()
     named = candidates.split(",") if isinstance(candidates, str) else candidates
     references = [*dict.fromkeys(name.strip() for name in named if name.strip())]
-    found = run_selection(data, plan, references, reporter or Quiet(), commercial=licence == "commercial")
+    how: dict[str, Any] = {"commercial": licence == "commercial", "of_histories": rank_recommenders}
+    found = run_selection(data, plan, references, reporter or Quiet(), **how)
     if out is not None:
         write_selection(found, Path(out))
     return found

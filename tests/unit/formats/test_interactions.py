@@ -101,3 +101,11 @@ def test_other_names_of_columns_are_given_and_missing_ones_refused() -> None:
         read(odd)
     with pytest.raises(DataError, match="no column 'who' for user"):
         read(odd, user="who")
+
+
+def test_ratings_in_words_are_counted_apart_from_low_ones() -> None:
+    table = plain().assign(rating=["5", "1", "good", "4"] * 10)
+    found = read(table, least=4.0)
+    assert noted(found, "10 rows with a rating below 4") and noted(found, "whose rating is no number, left out: 10")
+    with pytest.raises(DataError, match=r"an item that counts\. 30 rows with a rating below 9"):
+        read(table, least=9.0)

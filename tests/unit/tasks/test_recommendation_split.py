@@ -9,6 +9,7 @@ import pytest
 
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
+from headstart.contracts.interactions import ORDERED
 from headstart.contracts.task_capabilities import KnownHistories
 from headstart.formats.interactions import Interactions
 from headstart.kernel.errors import DataError
@@ -103,7 +104,10 @@ def test_nothing_left_to_judge_by_is_refused() -> None:
 
 def test_users_under_other_ids_are_refused_with_their_number() -> None:
     renamed = GAMES.assign(user="other " + GAMES["user"])
-    with pytest.raises(DataError, match=r"no user of the 220 is among the 220 .* give them the same ids"):
+    with pytest.raises(
+        DataError,
+        match=r"no user of the 220, such as 'u.* the 220 .* such as 'other u.* the same ids",
+    ):
         cut(FILMS, renamed)
 
 
@@ -120,3 +124,33 @@ def test_lists_of_other_parts_survive_pieces_of_tables() -> None:
     examples = cut(FILMS, GAMES)
     pieces = pa.concat_tables([examples.table.slice(0, 100), examples.table.slice(100)])
     assert Examples(pieces, examples.schema).take([150, 3]).column("items") == examples.take([150, 3]).column("items")
+
+
+def test_users_that_each_domain_numbers_by_itself_are_doubted() -> None:
+    numbers = {user: str(n) for n, user in enumerate(FILMS["user"].unique())}
+    others = {user: str(n) for n, user in enumerate(GAMES["user"].unique())}
+    examples = cut(FILMS.assign(user=FILMS["user"].map(numbers)), GAMES.assign(user=GAMES["user"].map(others)))
+    assert noted(examples, "Both domains number their users without a gap")
+    assert not noted(cut(FILMS, GAMES), "number their users")
+
+
+def test_a_part_of_items_alone_that_nobody_had_is_refused_with_that_reason() -> None:
+    place = np.arange(len(FILMS)) % 10
+    parts = np.where(place < 8, "train", np.where(place == 8, "val", "test"))
+    new = FILMS.assign(part=parts, item=np.where(parts == "test", "new " + FILMS["item"], FILMS["item"]))
+    with pytest.raises(DataError, match=r"test: \d+ interactions are with \d+ items that nobody had before"):
+        cut(new)
+
+
+@pytest.mark.parametrize(
+    ("times", "words"),
+    [
+        (np.full(len(FILMS), 7.0), "there is one time for all interactions"),
+        (np.arange(len(FILMS)) % 2 * 1.0, "there are two times for all interactions"),
+        (np.where(np.arange(len(FILMS)) == 5, np.nan, np.arange(len(FILMS)) * 1.0), "1 interactions have no time"),
+    ],
+)
+def test_times_that_give_no_order_are_told_and_not_taken_for_one(times: np.ndarray, words: str) -> None:
+    examples = cut(FILMS.assign(time=times))
+    assert noted(examples, f"leaks in time: {words}") and ORDERED not in examples.table.column_names
+    assert ORDERED in cut(FILMS).table.column_names

@@ -62,6 +62,8 @@ class Selection(Measured):
     """Seconds of frozen passes and probes that were told beforehand."""
     notes: tuple[str, ...] = ()
     """Notes on the data, as a fit gives them."""
+    basis: str = "of a linear probe on frozen features, cross-validated on training and validation part"
+    """What the figures are of, in words that follow the metric's title."""
     score_titles: dict[str, str] = {}
     """Score -> title."""
     score_units: dict[str, str] = {}

@@ -13,7 +13,7 @@ others follow by their probes.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -23,6 +23,7 @@ from headstart.contracts.figures import info_of
 from headstart.contracts.metric import Metric
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.score import Score
+from headstart.contracts.task_capabilities import CutsHistories
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.evidence.comparison import Difference, compare, figures
 from headstart.evidence.folds import folds
@@ -37,7 +38,7 @@ from headstart.pipeline.judge import figure_row
 from headstart.pipeline.numbers import difference_text, figure_text, in_sentence, seconds_text, value_text
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.prepare import read_data
-from headstart.pipeline.ready import staged
+from headstart.pipeline.ready import Staged, staged
 from headstart.pipeline.selection.candidates import Candidate, as_candidate, catalogue, loaded, references_for
 from headstart.pipeline.selection.measurement import Measurement, Round, embedded, measured
 from headstart.pipeline.selection.record import BackboneRow, Selection, Skipped
@@ -54,6 +55,9 @@ FEWEST = 200
 HOPELESS = 0.01
 """Probability of being the best below which the worse half is left out."""
 
+OfHistories = Callable[[Staged, Plan, Sequence[str], Reporter], Selection]
+"""Ranks the candidates that are named, all without any."""
+
 SIZE = "size"
 """The score of a model by its size alone."""
 
@@ -66,13 +70,18 @@ def run_selection(
     *,
     commercial: bool = False,
     rounds: Sequence[int] = ROUNDS,
+    of_histories: OfHistories | None = None,
 ) -> Selection:
     """Rank pretrained models for data; `rounds` of (1,) leave none out early.
+
+    `of_histories` ranks what there is for a task that cuts histories, where no model is pretrained.
 
     Raises DataError, SettingsError or BackboneError as `fit`.
     """
     started = time.monotonic()
     begun = staged(read_data(data, plan, reporter), plan)
+    if of_histories is not None and isinstance(begun.task, CutsHistories):
+        return of_histories(begun, plan, references, reporter)
     modality = begun.parts.read.examples.schema.modality
     models, skipped = loaded(
         begun, plan, references or references_for(modality), named=bool(references), commercial=commercial

@@ -20,6 +20,7 @@ from headstart.contracts.interactions import (
     COLD,
     ITEMS,
     MOMENT,
+    ORDERED,
     OVERLAP,
     RELEVANT,
     SHARED,
@@ -93,12 +94,14 @@ def cut(examples: Examples, source: KnownHistories | None, shares: Shares, seed:
     rows = _Rows(data, stage, with_unseen=contents)
     for part in (1, 2):
         if not rows.add_part(part):
+            lost = "".join(f" {note}." for note in rows.notes)
             raise DataError(
                 f"there are no users to {'choose' if part == 1 else 'judge'} by: the {PARTS[part]} part has nothing of"
-                " anyone with a history. Give more interactions, or larger shares with --set task.test=0.2."
+                f" anyone with a history.{lost} Give more interactions, or larger shares with --set task.test=0.2."
             )
     notes += rows.notes
-    return rows.examples(examples.schema, notes, grouped=source is not None)
+    ordered = not _lack_of_times(_times(examples))
+    return rows.examples(examples.schema, notes, grouped=source is not None, ordered=ordered)
 
 
 GIVEN = "The parts of the interactions are as given"
@@ -134,10 +137,25 @@ def _overlap(data: Flat, source: KnownHistories, *, contents: bool) -> Sequence[
     shared = own + len(source.users) - len(data.names)
     if shared == 0 and not contents:
         raise DataError(
-            f"no user of the {own:,} is among the {len(source.users):,} of the source domain, and there are no contents"
-            " of items (--items): nothing connects the domains. If users are the same people, give them the same ids."
+            f"no user of the {own:,}, such as '{data.names[0]}', is among the {len(source.users):,} of the source"
+            f" domain, such as '{source.users[0]}', and there are no contents of items (--items): nothing connects the"
+            " domains. If users are the same people, give them the same ids."
         )
-    return [f"{shared:,} of {own:,} users are also among the {len(source.users):,} of the source domain"]
+    told = [f"{shared:,} of {own:,} users are also among the {len(source.users):,} of the source domain"]
+    if _counted(data.names.slice(0, own)) and _counted(source.users):
+        told.append(
+            "Both domains number their users without a gap. If each was numbered by itself, equal numbers are different"
+            " people, and nothing can be learnt from the source: give the same person the same id in both"
+        )
+    return told
+
+
+def _counted(users: pa.Array) -> bool:
+    """Return whether users (users,) go by the whole numbers from 0 or 1 on."""
+    given = pc.unique(users.cast(pa.string()))
+    return any(
+        bool(pc.all(pc.is_in(given, pa.array(map(str, range(first, first + len(given)))))).as_py()) for first in (0, 1)
+    )
 
 
 def _stages(data: Flat, examples: Examples, shares: Shares, seed: int) -> tuple[np.ndarray, str]:
@@ -149,17 +167,32 @@ def _stages(data: Flat, examples: Examples, shares: Shares, seed: int) -> tuple[
         drawn = _drawn(data, stage, shares, seed, missing) if missing else stage
         words = "".join(f"; the {PARTS[part]} part is drawn from the train part" for part in missing)
         return drawn, GIVEN + words
-    times = flat(column_of_lists(examples, TIMES))[1].to_numpy(zero_copy_only=False)
-    if len(times) and not np.isnan(times).any() and len(np.unique(times)) > 2:
+    times = _times(examples)
+    reason = _lack_of_times(times)
+    if not reason:
         val, test = np.quantile(times, [1 - shares.test - shares.validation, 1 - shares.test])
         stage = (times > val).astype(np.int64) + (times > test)
         return stage, "The split is by time, at one moment for all users: nothing of the future is learnt from"
-    reason = "some interactions have no time" if len(times) and np.isnan(times).any() else "there are no times"
     stage = _drawn(data, np.zeros(len(data.users), np.int64), shares, seed, [1, 2])
     return stage, f"The split is by random interactions of each user, which leaks in time: {reason}"
 
 
 TIMES = "times"
+
+
+def _times(examples: Examples) -> np.ndarray:
+    """(interactions,) seconds since 1970, NaN where there is none; (0,) without times."""
+    return flat(column_of_lists(examples, TIMES))[1].to_numpy(zero_copy_only=False)
+
+
+def _lack_of_times(times: np.ndarray) -> str:
+    """Why the times (interactions,) give no order; '' where they do."""
+    if not len(times):
+        return "there are no times"
+    if missing := int(np.isnan(times).sum()):
+        return f"{missing:,} interactions have no time"
+    different = len(np.unique(times))
+    return "" if different > 2 else f"there {'is one time' if different == 1 else 'are two times'} for all interactions"
 
 
 def _given(examples: Examples) -> np.ndarray | None:
@@ -239,7 +272,7 @@ class _Rows:
         self._parts.append(part)
         return len(users)
 
-    def examples(self, schema: Schema, notes: Sequence[str], *, grouped: bool) -> Examples:
+    def examples(self, schema: Schema, notes: Sequence[str], *, grouped: bool, ordered: bool) -> Examples:
         """All rows with their histories, what came after, their part and their group."""
         users = np.concatenate(self._users)
         parts = np.repeat(self._parts, [len(part) for part in self._users])
@@ -254,6 +287,7 @@ class _Rows:
         table = {USER: names, ITEMS: items, SOURCE: self.data.source.take(pa.array(users)), MOMENT: words}
         table |= {RELEVANT: relevant, "part": words, OVERLAP: pa.array(group)}
         table["origin"] = pc.binary_join_element_wise(pa.scalar("user"), names, " ")
+        table |= {ORDERED: pa.array(np.ones(len(users), bool))} if ordered else {}
         settled = {"targets": {RELEVANT: RELEVANT}, "part": "part", "slices": (OVERLAP,) if grouped else ()}
         return Examples(pa.table(table), schema.model_copy(update=settled), tuple(notes))
 

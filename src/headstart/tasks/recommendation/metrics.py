@@ -1,6 +1,7 @@
 """The metrics of recommendation: the full catalogue is ranked, and the bootstrap draws users.
 
-Coverage and popularity say what kind of lists these are; a list of best-sellers covers little of the catalogue.
+Those among a few negatives stand beside them where they are asked for, and are called `sampled_...`. Coverage and
+popularity say what kind of lists these are; a list of best-sellers covers little of the catalogue.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ from headstart.contracts.interactions import RELEVANT
 from headstart.contracts.metric import SHARE, Metric, Replicates
 from headstart.contracts.prediction import Prediction
 from headstart.tasks._reweighted import weighted_means
-from headstart.tasks.recommendation.ranking import hits_of, ndcg, recall, reciprocal_rank
+from headstart.tasks.recommendation.ranking import hits_of, ndcg, recall, reciprocal_rank, sampled_places
 
 LISTED = "listed"
 """Column of a prediction: (users, places) item numbers, best first, -1 for an empty place."""
 
 SCORES = "scores"
 """Column of a prediction: (users, places) float32."""
+
+SAMPLED = "sampled"
+"""Column of a prediction: (users,) of (candidates,) item numbers, the relevant items and the negatives, best first."""
 
 PLACES = 100
 """Places of the lists that figures are computed on."""
@@ -40,6 +44,27 @@ def ranking_metrics(k: int, popularity: np.ndarray) -> tuple[Metric, ...]:
     )
 
 
+def sampled_metrics(k: int, negatives: int) -> tuple[Metric, ...]:
+    """Return nDCG@k and Recall@k of each relevant item among so many negatives, means over users of their means."""
+    gains = 1.0 / np.log2(np.arange(2, k + 2))
+    return tuple(
+        _sampled(f"sampled_{name}", f"Sampled {title} (1 item among {negatives:,} negatives)", worth)
+        for name, title, worth in ((f"ndcg@{k}", f"nDCG@{k}", gains), (f"recall@{k}", f"Recall@{k}", np.ones(k)))
+    )
+
+
+def _sampled(name: str, title: str, worth: np.ndarray) -> Metric:
+    """The mean of what places are worth, (k,), and nothing behind them."""
+    worth = np.append(worth, 0.0)
+
+    def each(targets: Mapping[str, np.ndarray], prediction: Prediction) -> np.ndarray:
+        places = sampled_places(prediction.columns[SAMPLED], targets[RELEVANT])
+        values = [worth[np.minimum(one, len(worth)) - 1].mean() if len(one) else np.nan for one in places]
+        return np.array(values, np.float64)
+
+    return _metric(name, title, each)
+
+
 def per_user(figure: PerUser, targets: Mapping[str, np.ndarray], prediction: Prediction) -> np.ndarray:
     """Return a figure of every user (users,); NaN where nothing is relevant."""
     relevant = targets[RELEVANT]
@@ -48,11 +73,15 @@ def per_user(figure: PerUser, targets: Mapping[str, np.ndarray], prediction: Pre
 
 
 def _mean(name: str, title: str, figure: PerUser) -> Metric:
+    return _metric(name, title, lambda targets, prediction: per_user(figure, targets, prediction))
+
+
+def _metric(name: str, title: str, each: Callable[[Mapping[str, np.ndarray], Prediction], np.ndarray]) -> Metric:
     def replicates(targets: Mapping[str, np.ndarray], prediction: Prediction) -> Replicates:
-        return _of_users(per_user(figure, targets, prediction))
+        return _of_users(each(targets, prediction))
 
     def score(targets: Mapping[str, np.ndarray], prediction: Prediction) -> float:
-        values = per_user(figure, targets, prediction)
+        values = each(targets, prediction)
         return float(np.nanmean(values)) if (~np.isnan(values)).any() else np.nan
 
     return Metric(name, title, True, score, replicates, unit=SHARE, bounds=(0.0, 1.0))

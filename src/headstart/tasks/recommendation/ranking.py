@@ -2,6 +2,10 @@
 
 Recall@k = hits among the first k / relevant items; nDCG@k = sum of 1 / log2(place + 1) over the hits, by that of the
 best possible list (Jarvelin and Kekalainen, 2002); the reciprocal rank is 1 / place of the first hit, 0 without one.
+
+Sampled figures rank each relevant item among a few negatives alone, as many papers do. They are no estimate of those of
+the catalogue and may order methods otherwise (Krichene and Rendle, "On Sampled Metrics for Item Recommendation", KDD
+2020).
 """
 
 from __future__ import annotations
@@ -34,6 +38,20 @@ def ndcg(hits: np.ndarray, counts: np.ndarray, k: int) -> np.ndarray:
     gains = 1.0 / np.log2(np.arange(2, k + 2))
     best = np.concatenate([[1.0], np.cumsum(gains)])[np.minimum(counts, k)]
     return np.where(counts > 0, hits[:, :k] @ gains[: hits[:, :k].shape[1]] / best, np.nan)
+
+
+def sampled_places(listed: np.ndarray, relevant: np.ndarray) -> list[np.ndarray]:
+    """Return for each user the places (relevant items,) of these, from 1 on, each among the negatives alone.
+
+    Args:
+        listed: (users,) of (candidates,) item numbers, relevant ones and negatives, best first.
+        relevant: (users,) of (items,) numbers.
+    """
+    found = []
+    for order, items in zip(listed, relevant):
+        hits = np.isin(order, items)
+        found.append(1 + np.cumsum(~hits)[hits])
+    return found
 
 
 def reciprocal_rank(hits: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -25,9 +25,10 @@ from headstart.contracts.targets import PADDED_TARGET, TargetKinds
 from headstart.contracts.task import BoundTask, Evaluation, FeatureSource, SplitPolicy, Targets, Tensors
 from headstart.contracts.task_capabilities import KnownHistories
 from headstart.kernel.errors import DataError
+from headstart.kernel.randomness import draw_seed
 from headstart.kernel.settings import Settings
 from headstart.tasks.recommendation.cut import Shares, cut
-from headstart.tasks.recommendation.metrics import LISTED, PLACES, SCORES, ranking_metrics
+from headstart.tasks.recommendation.metrics import LISTED, PLACES, SAMPLED, SCORES, ranking_metrics, sampled_metrics
 
 ITEM_LISTS = Numbers("item numbers", whole=True, axes=(2,))
 """Any number of items of each example: (batch, items) whole numbers."""
@@ -47,6 +48,11 @@ class Recommendation(Settings):
     """The same of the validation part."""
     cold: float = Field(default=0.1, ge=0, lt=0.4)
     """Share of the users of both domains whose interactions all lie in the test part, and in the validation part."""
+    negatives: int = Field(default=0, ge=0)
+    """Items drawn for each user, among which figures called `sampled_...` rank each relevant one, to compare with
+    papers that rank no catalogue. 0 for no such figures; >= 0."""
+    negatives_seed: int = 0
+    """Decides which items they are."""
 
     @classmethod
     def suits(cls, examples: Examples) -> str | None:
@@ -102,7 +108,9 @@ class BoundRecommendation(BoundTask):
     def evaluation(self) -> Evaluation:
         """nDCG@k first; there is nothing to calibrate."""
         shares = np.array(self.counts, np.float64) / max(1, self.users)
-        return Evaluation(ranking_metrics(self.settings.k, shares), chosen_by="metric")
+        k, negatives = self.settings.k, self.settings.negatives
+        metrics = ranking_metrics(k, shares) + (sampled_metrics(k, negatives) if negatives else ())
+        return Evaluation(metrics, chosen_by="metric")
 
     def split_policy(self, examples: Examples) -> SplitPolicy:
         """As of the settings."""
@@ -125,8 +133,23 @@ class BoundRecommendation(BoundTask):
         return {RELEVANT: self._lists(examples, RELEVANT)}
 
     def inputs(self, examples: Examples) -> Targets:
-        """{"had": (examples,) of (items,) int64}: what is not to be listed again."""
-        return {"had": self._lists(examples, ITEMS)}
+        """{"had": (examples,) of (items,) int64}: what is not to be listed again.
+
+        With `negatives`, and where it is known what came after, also {"candidates": (examples,) of (items,) int64}.
+        """
+        had = self._lists(examples, ITEMS)
+        if not self.settings.negatives or RELEVANT not in examples.schema.targets:
+            return {"had": had}
+        users, relevant = examples.table.column(USER).to_pylist(), self._lists(examples, RELEVANT)
+        some = map(self._candidates, users, had, relevant)
+        return {"had": had, "candidates": np.fromiter(some, object, len(users))}
+
+    def _candidates(self, user: str, had: np.ndarray, relevant: np.ndarray) -> np.ndarray:
+        """The relevant items and the negatives of a user, in the order of the catalogue, which tells nothing."""
+        free = np.setdiff1d(np.arange(len(self.items)), np.concatenate([had, relevant]))
+        draws = np.random.default_rng(draw_seed(self.settings.negatives_seed, f"negatives of {user}"))
+        chosen = draws.choice(free, min(self.settings.negatives, len(free)), replace=False)
+        return np.sort(np.concatenate([relevant, chosen]))
 
     def _lists(self, examples: Examples, name: str) -> np.ndarray:
         offsets, values = flat(column_of_lists(examples, name))
@@ -154,7 +177,10 @@ class BoundRecommendation(BoundTask):
         return {"cross_entropy": -each.mean()}
 
     def predict(self, head: nn.Module, features: Features, inputs: Tensors) -> Prediction:
-        """Columns "listed" (batch, places) int64, best first, and "scores" (batch, places) float32."""
+        """Columns "listed" (batch, places) int64, best first, and "scores" (batch, places) float32.
+
+        With candidates in the inputs also "sampled" (batch,) of (candidates,) int64, best first.
+        """
         scores = self.forward(head, features, inputs)["scores"].detach().float().clone()
         if "had" in inputs:
             had = inputs["had"]
@@ -162,7 +188,19 @@ class BoundRecommendation(BoundTask):
             scores[rows[had >= 0], had[had >= 0]] = -torch.inf
         best = scores.topk(min(PLACES, scores.shape[1]), dim=1)
         listed = torch.where(best.values.isinf(), -1, best.indices)
-        return Prediction({LISTED: listed.cpu().numpy(), SCORES: best.values.cpu().numpy()})
+        columns = {LISTED: listed.cpu().numpy(), SCORES: best.values.cpu().numpy()}
+        if "candidates" in inputs:
+            columns[SAMPLED] = _in_order(inputs["candidates"].cpu(), scores.cpu())
+        return Prediction(columns)
+
+
+def _in_order(candidates: torch.Tensor, scores: torch.Tensor) -> np.ndarray:
+    """Order padded candidates (batch, most) by scores (batch, items): (batch,) of (candidates,), best first."""
+    found = np.empty(len(candidates), object)
+    for row, some in enumerate(candidates):
+        own = some[some >= 0]
+        found[row] = own[scores[row, own].argsort(descending=True, stable=True)].numpy()
+    return found
 
 
 def _catalogue(examples: Examples) -> pa.Array:
