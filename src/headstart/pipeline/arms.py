@@ -115,8 +115,13 @@ def _on_both_parts(context: FitContext, arm: Trained, calibration: Mapping[str, 
 
 def is_probe_by_steps(tuning: Any, context: FitContext) -> bool:
     """Return whether a tuning is the frozen probe of a task whose head cannot be solved for."""
+    return is_head_alone(tuning, context) and not tuning.refit
+
+
+def is_head_alone(tuning: Any, context: FitContext) -> bool:
+    """Return whether a tuning is that probe, or that probe trained once more on the validation part too."""
     stages = len(context.backbone.stages)
-    steps = isinstance(tuning, Recipe) and not tuning.refit and tuning.first_stage(stages) == stages
+    steps = isinstance(tuning, Recipe) and tuning.first_stage(stages) == stages
     learnt = begins_learnt(context.read.task)
     return steps and context.head is None and not isinstance(context.read.task, ClosedForm) and not learnt
 
@@ -131,7 +136,7 @@ def _head_alone(context: FitContext, key: str, budget: float | None) -> Trained:
     """The frozen probe by steps, as the tuning asked for says or in the usual way."""
     if begins_learnt(context.data.task):
         return _as_it_is(context, key)
-    asked = context.tuning if is_probe_by_steps(context.tuning, context) else usual_head(context)
+    asked = context.tuning if is_head_alone(context.tuning, context) else usual_head(context)
     recipe, more = with_enough_epochs(asked, len(context.data.split.train))
     arm = train_arm(context, key, recipe, f"frozen probe on {context.backbone.name}", budget)
     decisions = (*filter(None, [more]), *arm.decisions)

@@ -15,13 +15,13 @@ from headstart.contracts.task_capabilities import ClosedForm, SeveralTasks
 from headstart.engine.process_group import process_group
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError
-from headstart.pipeline.arms import is_probe_by_steps, solve_arm
+from headstart.pipeline.arms import is_head_alone, solve_arm
 from headstart.pipeline.blending import Blending, blended_arm, may_blend
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.defaults_by_size import of_task, with_enough_epochs
 from headstart.pipeline.plan_file import AUTO
 from headstart.pipeline.record import Decision
-from headstart.pipeline.refit import trained_and_refitted
+from headstart.pipeline.refit import refitted, trained_and_refitted
 from headstart.pipeline.single_tasks import with_single_tasks
 from headstart.pipeline.time_estimates import Speed, speed
 from headstart.pipeline.trained import Arms, Trained, weights_of
@@ -54,9 +54,9 @@ def train_arms(context: FitContext) -> Arms:
         context.log.add(Decision(what=f"tuning.{name}", value=str(one.value), reason=one.reason))
     refits, searches = context.plan.refits and isinstance(context.read.task, ClosedForm), context.plan.tuning == AUTO
     with budget.step("the probe"):
-        time = (
-            None if budget.seconds is None else HEAD_SHARE[is_probe_by_steps(context.tuning, context)] * budget.left()
-        )
+        alone = is_head_alone(context.tuning, context)
+        share = HEAD_SHARE[alone] / (2 if alone and context.tuning.refit else 1)
+        time = None if budget.seconds is None else share * budget.left()
         baseline = solve_arm(context, "probe", refit=refits, budget=time)
         # what trains by steps starts from, and is chosen against, a head that has not seen the validation part
         needed = searches or has_floor(context)
@@ -67,8 +67,8 @@ def train_arms(context: FitContext) -> Arms:
     keep = 0.0 if why or not timed else SHARE * budget.left()
     if searches and start is not None:
         arms = _searched(context, keep, start, baseline, fast)
-    elif context.tuning.solved or is_probe_by_steps(context.tuning, context):
-        arms = _as_model(Arms(context, []), baseline)
+    elif context.tuning.solved or alone:
+        arms = _as_model(Arms(context, []), _on_both_parts(context, baseline, keep))
     else:
         arms = _trained(context, keep, start, baseline, fast)
     if why:
@@ -95,6 +95,17 @@ def _as_model(arms: Arms, probe: Trained) -> Arms:
     """With the probe as the model."""
     arms.context.log.add(*probe.decisions)
     return replace(arms, trained=[replace(probe, key="model")])
+
+
+def _on_both_parts(context: FitContext, probe: Trained, keep: float) -> Trained:
+    """The probe by steps trained once more, where its recipe says so; any other as it is."""
+    tuning, budget = context.tuning, context.budget
+    if tuning.solved or not tuning.refit:
+        return probe
+    recipe, _ = with_enough_epochs(tuning, len(context.read.split.train))
+    seconds = None if budget.seconds is None else max(0.0, budget.left() - keep)
+    with budget.step(f"training ({context.plan.tuning})", seconds):
+        return refitted(context, probe, recipe, seconds, weights_of(context.backbone))
 
 
 def _trained(context: FitContext, keep: float, start: Trained | None, baseline: Trained, fast: Speed) -> Arms:

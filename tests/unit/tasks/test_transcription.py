@@ -249,10 +249,22 @@ def test_an_evaluation_counts_characters_that_were_not_learnt_and_reads_long_cli
         rows.append(f"{row}.wav,{text}")
     soundfile.write(tmp_path / "long.wav", np.concatenate([*parts, *parts] * 3), 8000)
     (tmp_path / "clips.csv").write_text("\n".join(["file,transcript", *rows, "long.wav,bbbbbb"]), "utf-8")
-    settings = {"tuning": {"epochs": 1}, "task": {"hidden": 8}, "backbone": {"longest": 0.5}}
-    common = {"backbone": "log_mel", "tuning": "head_only", "scratch": False, "label_curve": False, "runner": "eager"}
+    settings: dict[str, Any] = {
+        "tuning": {"epochs": 1, "refit": True, "keep": "last"},
+        "task": {"hidden": 8},
+        "backbone": {"longest": 0.5},
+    }
+    common: dict[str, Any] = {
+        "backbone": "log_mel",
+        "tuning": "head_only",
+        "scratch": False,
+        "label_curve": False,
+        "runner": "eager",
+    }
     run = headstart.fit(tmp_path / "clips.csv", out=tmp_path / "run", settings=settings, **common)
     assert any("1 of 17 clips (5.9 %) are longer than the 0.5 s that log_mel reads" in n for n in run.record.data.notes)
+    assert [key for key in run.record.arms if key != "scratch"] == ["model"], "the head alone is its own probe"
+    assert any(one.value.startswith("trained once more") for one in run.record.decisions)
     (tmp_path / "new.csv").write_text("file,transcript\n0.wav,é\nlong.wav,bb€ é", "utf-8")
     notes = "\n".join(headstart.evaluate(run.folder, tmp_path / "new.csv").notes)
     assert "4 characters of the transcripts were not learnt and count as wrong: 'é' 2" in notes
