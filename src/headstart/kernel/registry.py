@@ -90,14 +90,15 @@ def module_name(family: str, name: str) -> str:
 
 
 def name_of(part: object) -> str:
-    """Return the plug-in name of settings, or of another object whose class the plug-in's main module defines."""
+    """Return the plug-in name of settings, or of another object whose class a plug-in's file or folder defines."""
     module = type(part).__module__
     for family in FAMILY_NOUN:
         for name, points in outside(family).items():
             if module in [point.module for point in points]:
                 return name
-    *_, folder, last = module.split(".")
-    return folder if last in map(main_module, FAMILY_NOUN) and folder not in FAMILY_NOUN else last
+    above, folder, last = ("", *module.split("."))[-3:]
+    inside = above in FAMILY_NOUN or last in map(main_module, FAMILY_NOUN)
+    return folder if inside and folder not in FAMILY_NOUN else last
 
 
 def _only_settings(module: ModuleType) -> type[Settings]:
