@@ -34,6 +34,10 @@ class LabelRoles(Settings):
     decimal: str | None = None
     separator: str = ""
     written: str | None = None
+    legend: dict[str, str] = {}
+    unknown: tuple[int, ...] = ()
+    threshold: int | None = None
+    as_stored: bool = False
 
 
 class Schema(Settings):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from headstart.contracts.examples import SEVERAL, Examples, LabelRoles
+from headstart.contracts.examples import SEVERAL, Examples, LabelRoles, Schema
 from headstart.contracts.format import Columns
 from headstart.kernel.errors import DataError, SettingsError
+
+OF_MASKS = ("legend", "unknown", "threshold", "as_stored")
+"""Fields of a schema that say how masks are read."""
 
 LABELS = "labels of each data set"
 """The column of records of labels that is added."""
@@ -65,8 +70,10 @@ def _labels_of(name: str, examples: Examples) -> _Labels:
             " label column. Name it with --label."
         )
     ((target, column),) = schema.targets.items()
-    kept = schema.model_dump(include={"label_form", "decimal", "separator"})
+    kept = schema.model_dump(include={"label_form", "decimal", "separator", *OF_MASKS})
     values = examples.table.column(column).combine_chunks()
+    if pa.types.is_string(values.type):  # files, such as masks
+        values = pa.array([whole_path(schema.root, cell, needed=False) for cell in values.to_pylist()], pa.string())
     values = pc.fill_null(values, "") if schema.separator else values  # an empty cell is a set without labels
     return _Labels(column, values, LabelRoles(target=target, column=column, **kept))
 
@@ -82,4 +89,13 @@ def _with_all(
     table = table.append_column(LABELS, pa.StructArray.from_arrays(fields, list(kinds)))
     changed = {"targets": {SEVERAL: LABELS}, "each_label": dict(roles), "separator": "", "written": None}
     changed |= {"label_form": None, "decimal": None}
+    changed |= {field: Schema.model_fields[field].default for field in OF_MASKS}
     return Examples(table, examples.schema.model_copy(update=changed), examples.notes)
+
+
+def whole_path(root: str, cell: Any, *, needed: bool) -> Any:
+    """Return the path of a file below the root as a whole one; any other cell as it is."""
+    if not isinstance(cell, str) or not root:
+        return cell
+    path = Path(root, cell)
+    return str(path.absolute()) if needed or (os.sep in cell and path.is_file()) else cell

@@ -17,7 +17,7 @@ from headstart.contracts.modality import InFiles, modality_named
 from headstart.kernel.errors import DataError, SettingsError, some
 from headstart.media.images import SUFFIXES
 from headstart.pipeline.data import NO_SETTINGS, EachATask, Several, read_examples
-from headstart.pipeline.joint_data import as_tasks, columns_of_tasks
+from headstart.pipeline.joint_data import as_tasks, columns_of_tasks, whole_path
 
 DOMAIN_COLUMN, ORIGIN_COLUMN = "data set", "origin in data set"
 """Columns that are added: the name of the data set, and where an example came from in it."""
@@ -130,7 +130,8 @@ def _marked(examples: Examples, name: str, schema: Schema) -> pa.Table:
     if isinstance(modality_named(mine.modality), InFiles):
         for column in dict.fromkeys((mine.inputs[0], *mine.targets.values())):
             if _is_text(table, column):
-                cells = [_whole(mine.root, cell, needed=column == mine.inputs[0]) for cell in examples.column(column)]
+                needed = column == mine.inputs[0]
+                cells = [whole_path(mine.root, cell, needed=needed) for cell in examples.column(column)]
                 table = _with(table, column, pa.array(cells, pa.string()))
     if mine.group is not None and mine.group not in (*mine.inputs, *mine.targets.values()):
         groups = [None if group is None else f"{name}: {group}" for group in examples.column(mine.group)]
@@ -139,14 +140,6 @@ def _marked(examples: Examples, name: str, schema: Schema) -> pa.Table:
     table = _with(table, ORIGIN_COLUMN, pa.array(origins, pa.string()))
     kept = [column for column in table.column_names if column != mine.part or schema.part is not None]
     return _with(table.select(kept), DOMAIN_COLUMN, pa.array([name] * rows, pa.string()))
-
-
-def _whole(root: str, cell: Any, *, needed: bool) -> Any:
-    """The path of a file below the root as a whole one; any other cell as it is."""
-    if not isinstance(cell, str) or not root:
-        return cell
-    path = Path(root, cell)
-    return str(path.absolute()) if needed or (os.sep in cell and path.is_file()) else cell
 
 
 def _is_text(table: pa.Table, column: str) -> bool:

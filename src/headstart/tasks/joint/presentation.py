@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from headstart.contracts.examples import SEVERAL, Examples
+from headstart.contracts.examples import SEVERAL, Examples, Raw
 from headstart.contracts.panels import Mistake, Panel
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.presentation import presentation_of
 from headstart.contracts.review import Review
 from headstart.contracts.target_kinds import VALUES
 from headstart.contracts.task import Targets
+from headstart.contracts.task_capabilities import FinishesFiles, WritesFiles
 from headstart.tasks.joint.parts import known_in, label_columns, labelled, prediction_of, targets_of
 from headstart.tasks.joint.task import BoundJoint
 
@@ -84,9 +86,33 @@ class JointPresentation(NamedTuple):
         }
 
 
+class WithFiles(JointPresentation):
+    """Beside tables, the files of the tasks that write some, such as masks, in a folder for each of these tasks."""
+
+    def files(self, prediction: Prediction, raws: Sequence[Raw], names: Sequence[str], folder: Path) -> list[str]:
+        """Write those of each task to a folder of its name; return the files of the first that has one per example."""
+        found: list[list[str]] = []
+        for name, shown in self._writing().items():
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            files = shown.files(prediction_of(name, prediction), raws, names, folder / name)
+            found += [[f"{name}/{file}" for file in files]] if files else []
+        return found[0] if found else []
+
+    def finish(self, folder: Path) -> None:
+        """Write what is left of each task."""
+        for name, shown in self._writing().items():
+            if isinstance(shown, FinishesFiles) and (folder / name).is_dir():
+                shown.finish(folder / name)
+
+    def _writing(self) -> dict[str, WritesFiles]:
+        each = {name: presentation_of(task) for name, task in self.task.tasks.items()}
+        return {name: shown for name, shown in each.items() if isinstance(shown, WritesFiles)}
+
+
 def presentation(task: BoundJoint) -> JointPresentation:
     """Show each task by its own presentation."""
-    return JointPresentation(task)
+    writes = any(isinstance(presentation_of(part), WritesFiles) for part in task.tasks.values())
+    return WithFiles(task) if writes else JointPresentation(task)
 
 
 def review(examples: Examples) -> Review:

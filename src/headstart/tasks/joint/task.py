@@ -188,18 +188,13 @@ class BoundJoint(BoundTask):
     def targets(self, examples: Examples) -> Targets:
         """Return each task's as 'TASK.NAME', and 'TASK.known' (examples,) float32, 1 where there is a label of it.
 
-        Where there is none a target is empty; a task without any label has only the latter. Raises DataError as each
-        task, or without labels of any.
+        Where there is none a target is 0 or another's; a task without any label has only the latter. Raises DataError
+        as each task, or without labels of any.
         """
         found: dict[str, dict[str, np.ndarray]] = {}
         for name, task in self.tasks.items():
             alone, rows = labelled(examples, name)
             own = task.targets(alone) if len(rows) else {}
-            if len(rows) < len(examples) and any(values.dtype == object for values in own.values()):
-                raise DataError(
-                    f"column '{name}': {len(examples) - len(rows)} of {len(examples)} examples have no label, and the"
-                    f" task {registry.name_of(task)} needs one of each beside other tasks; [] where there is nothing."
-                )
             placed = {key: _placed(values, rows, len(examples)) for key, values in own.items() if key != WEIGHT}
             found[name] = {**placed, KNOWN: _placed(np.ones(len(rows), np.float32), rows, len(examples))}
         if not any(bool(own[KNOWN].any()) for own in found.values()):
@@ -371,8 +366,10 @@ def _by_rarest(tasks: Mapping[str, Any], examples: Examples) -> SplitPolicy:
 
 
 def _placed(values: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
-    """Values (known, ...) at their rows of so many, which are 0 elsewhere."""
+    """Values (known, ...) at their rows of so many; elsewhere 0, or in the place of an object another example's."""
     filled = np.zeros((count, *values.shape[1:]), values.dtype)
+    if values.dtype == object:
+        filled[:] = [values[0]] * count
     filled[rows] = values
     return filled
 
