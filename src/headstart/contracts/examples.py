@@ -142,16 +142,13 @@ class Examples:
         return self.column(self.schema.targets[name])
 
     def of_label(self, name: str) -> Examples:
-        """Return the examples with one of several label columns as their only label; without labels where there are
-        none."""
+        """Return the examples with one of several label columns as their only label, empty where they have none."""
         if SEVERAL not in self.schema.targets:
             return self
         here = self.schema.each_label
         column = name if name not in self.table.column_names else f"{name} (label)"
-        labels = pa.nulls(len(self))
-        if name in here:
-            labels = pc.struct_field(self.table.column(self.schema.targets[SEVERAL]), name)
-        roles = here.get(name, LabelRoles())
+        several, roles = self.table.column(self.schema.targets[SEVERAL]), here.get(name, LabelRoles())
+        labels = pc.struct_field(several, name) if name in here else pa.nulls(len(self))
         own = roles.model_dump(exclude={"target", "column"})
         changed = {**own, "targets": {roles.target: column}, "each_label": {}}
         return Examples(self.table.append_column(column, labels), self.schema.model_copy(update=changed), self.notes)
