@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from PIL import Image
 
 from headstart.contracts.examples import Examples, Schema
 
@@ -44,6 +45,19 @@ def item_table(items: int, seed: int = 0) -> pd.DataFrame:
         numbers = pd.DataFrame(item_kinds(items, name, seed), columns=list("abcd"))
         tables.append(numbers.assign(item=[f"{name[0]}{item}" for item in range(items)]))
     return pd.concat(tables, ignore_index=True)
+
+
+def item_pictures(folder: Path, items: int, seed: int = 0) -> pd.DataFrame:
+    """Films and games as pictures of four squares, as bright as their kinds are strong; a row with the path of each."""
+    (folder / "pictures").mkdir()
+    rows = []
+    for name in ("films", "games"):
+        for number, kinds in enumerate(np.clip(128 + 60 * item_kinds(items, name, seed), 0, 255).astype(np.uint8)):
+            path = Path("pictures") / f"{name[0]}{number}.png"
+            squares = np.kron(kinds.reshape(2, 2), np.ones((16, 16), np.uint8))
+            Image.fromarray(np.repeat(squares[..., None], 3, axis=2)).save(folder / path)
+            rows.append((f"{name[0]}{number}", str(path), f"title {number % 7}"))
+    return pd.DataFrame(rows, columns=["item", "picture", "title"])
 
 
 def save_domains(folder: Path, **how: object) -> tuple[Path, Path]:

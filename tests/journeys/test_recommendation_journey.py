@@ -13,7 +13,7 @@ import pytest
 import headstart
 from headstart.kernel.errors import DataError, SettingsError
 from headstart.verbs.run import Run
-from interaction_tables import domains, item_table, save_domains
+from interaction_tables import domains, item_pictures, item_table, save_domains
 
 QUICK: dict[str, Any] = {"backbone": "popularity+item_knn+ials"}
 WALK = ["i3", "i4", "i5", "i6"]
@@ -206,6 +206,27 @@ def test_contents_of_items_connect_domains_without_a_shared_user(tmp_path: Path)
     assert any("Contents of 121 items" in note for note in record["data"]["notes"])
     everything = run.predict(pd.DataFrame({"user": [f"u{n}" for n in range(150)]}))
     assert "f new" in {*everything["prediction"]} and not everything["prediction"].str.startswith("g").any()
+
+
+def test_pictures_of_items_connect_domains_without_a_shared_user(tmp_path: Path) -> None:
+    films, games = domains(most=8, users=150)
+    rows = item_pictures(tmp_path, 60)
+    rows = pd.concat([rows, pd.DataFrame({"item": ["f new"], "picture": [rows["picture"][0]], "title": ["new"]})])
+    rows.to_csv(tmp_path / "items.csv", index=False)
+    apart = games.assign(user="other " + games["user"])
+    how: dict[str, Any] = {"source": apart, "items": tmp_path / "items.csv", "label_curve": False}
+    run = headstart.fit(films, backbone="popularity+content", out=tmp_path / "run", **how)
+    record = json.loads((run.folder / "record.json").read_text())
+    values = {one["tuning"]: one["val_metric"] for one in record["candidates"]}
+    assert values["content"] > values["popularity"] + 0.03
+    (note,) = (note for note in record["data"]["notes"] if "Contents of 121 items by embedded" in note)
+    assert "title is not read by it" in note
+    everything = run.predict(pd.DataFrame({"user": [f"u{n}" for n in range(150)]}))
+    assert not everything["prediction"].str.startswith("g").any()
+    (tmp_path / rows["picture"].iloc[5]).unlink()
+    rows.drop(columns="title").to_csv(tmp_path / "items.csv", index=False)
+    with pytest.raises(DataError, match=r"the table of items: (.|\n)*f5.png' does not exist"):
+        headstart.fit(films, backbone="popularity+content", out=tmp_path / "again", **how)
 
 
 def test_a_given_split_keeps_cold_users_cold(tmp_path: Path) -> None:

@@ -49,9 +49,13 @@ def item_contents(plan: Plan, items: Any, known: pa.Array, reporter: Reporter) -
     Raises:
         DataError: no column names items that are known. BackboneError: there is no backbone for what the table holds.
     """
-    seen, _ = read_examples(items, Columns(), labelled=False)
-    column, share = _naming(seen, known)
-    examples, words = read_examples(items, Columns(leave_out=(column,)), labelled=False)
+    try:
+        seen, _ = read_examples(items, Columns(), labelled=False)
+        column, share = _naming(seen, known)
+        examples, words = read_examples(items, Columns(leave_out=(column,)), labelled=False)
+    except DataError as error:
+        raise DataError(f"the table of items: {error}") from error
+    unread = sorted({*seen.table.column_names} - {*examples.schema.inputs, examples.schema.origin, column})
     names = examples.table.column(column).cast(pa.string()).combine_chunks()
     first = np.unique(names.to_numpy(zero_copy_only=False).astype(str), return_index=True)[1]
     examples, names = examples.take(first), names.take(pa.array(first))
@@ -63,6 +67,8 @@ def item_contents(plan: Plan, items: Any, known: pa.Array, reporter: Reporter) -
     spread = vectors.std(axis=0)
     vectors = (vectors - vectors.mean(axis=0)) / np.where(spread > 0, spread, 1)
     note = f"Contents of {len(passed.rows):,} items by {reference} ({words}); {share:.0%} of the items have some"
+    if unread:
+        note += f"; {', '.join(unread)} {'is' if len(unread) == 1 else 'are'} not read by it"
     return ItemContents(names.take(pa.array(passed.rows)), vectors.astype(np.float32), note)
 
 

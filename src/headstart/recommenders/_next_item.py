@@ -29,7 +29,7 @@ class NextItem(Objective):
     modalities: ClassVar[tuple[str, ...]] = ("interactions",)
     gathers: ClassVar[bool] = True
 
-    negatives: int = Field(default=256, ge=1)
+    negatives: int = Field(default=1500, ge=1)
     """N; >= 1."""
 
     def first_stage(self, stages: int) -> int:  # noqa: ARG002

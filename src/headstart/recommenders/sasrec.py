@@ -49,7 +49,7 @@ class Sasrec(TrainedRecommender):
     """Items of a history that are read, the last ones; >= 2."""
     dropout: float = Field(default=0.2, ge=0, lt=1)
     """Share of numbers zeroed in training; in [0, 1)."""
-    negatives: int = Field(default=256, ge=1)
+    negatives: int = Field(default=1500, ge=1)
     """Items that the next one is told from; >= 1."""
     epochs: int = Field(default=200, ge=1)
     """Passes over the histories at most; the best on validation is kept; >= 1."""
@@ -57,7 +57,7 @@ class Sasrec(TrainedRecommender):
     """Steps at most, all passes together; >= 1."""
     batch_size: int = Field(default=32, ge=1)
     """Sequences of a step; >= 1."""
-    learning_rate: float = Field(default=1e-3, gt=0)
+    learning_rate: float = Field(default=0.008, gt=0)
     """Peak rate; > 0."""
 
     @property
@@ -69,7 +69,7 @@ class Sasrec(TrainedRecommender):
     def recipe(self) -> Recipe:
         """Adam without decay."""
         how = {name: getattr(self, name) for name in ("epochs", "max_steps", "batch_size", "learning_rate")}
-        return Recipe(weight_decay=0.0, warmup=0.05, patience=10, precision="float32", **how)
+        return Recipe(weight_decay=0.0, warmup=0.05, patience=3, precision="float32", **how)
 
     def lacks(self, domains: Domains) -> str:
         """An order."""

@@ -190,7 +190,7 @@ def test_the_command_prints_the_ranking_and_the_same_as_json(
         "Size prior",
         "GFLOPs",
         "Best: ",
-        "the test part was not looked at",
+        "The test part was not looked at",
     ):
         assert said in table
     assert len(document["backbones"]) == 2 and document["primary_metric"] == "accuracy"
