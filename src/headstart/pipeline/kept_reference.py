@@ -94,7 +94,8 @@ def _features_of(context: FitContext, arm: Trained) -> Callable[[np.ndarray], np
 
     def computed(rows: np.ndarray) -> np.ndarray | None:
         with own_weights(arm):
-            predictor = Predictor(arm.model, reporter=context.reporter, keep_pooled=True)
+            writes = context.data.task.needs.generates  # which takes far longer than to read
+            predictor = Predictor(arm.model, reporter=context.reporter, keep_pooled=True, decodes=not writes)
             return predictor(context.data.examples.take(rows)).pooled
 
     return computed

@@ -67,9 +67,11 @@ class Predictor:
         reporter: Reporter | None = None,
         adapted: Adapted | None = None,
         keep_pooled: bool = False,
+        decodes: bool = True,
     ) -> None:
         """Nothing is started before there are examples; what is started serves all that follow. `adapted` decodes in
-        place of the runner; with `keep_pooled` predictions come with the pooled features of their inputs."""
+        place of the runner; with `keep_pooled` predictions come with the pooled features of their inputs, and without
+        `decodes` these come alone."""
         keep_blocks()
         self.model, self.reporter = model, reporter or Quiet()
         model.backbone.tell(self.reporter)
@@ -77,7 +79,7 @@ class Predictor:
         self._remainder = _Remainder(model, device or pick_device(), None if self._views is None else 0, self.reporter)
         self._pipeline = BatchesInFlight(self._remainder.started)
         self._batch_size = batch_size or self._remainder.batch_size
-        self._adapted = adapted
+        self._adapted, self._decodes = adapted, decodes
         self._pooled: dict[int, np.ndarray] | None = {} if keep_pooled else None
         self._reads_maps = model.task.needs.features == "maps"
 
@@ -129,6 +131,10 @@ class Predictor:
                     features = features_of(ran.result)
                     if self._pooled is not None and not same:
                         self._pooled |= zip(fed.rows.tolist(), features.pooled.float().cpu().numpy())
+                    if not self._decodes:
+                        yield Decoded(fed.rows, None, fed.failures)
+                        advance(len(fed.rows) + len(fed.failures))
+                        continue
                     # several threads of a head of maps would wait for each other while the runner has the cores
                     with _threads(1 if self._reads_maps and self._pipeline.at_once > 1 else torch.get_num_threads()):
                         same.append(self._remainder.head(features, fed.rows, head_inputs))

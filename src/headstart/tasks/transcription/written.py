@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from pydantic import Field, NonNegativeInt, SerializeAsAny
 from torch import nn
 
@@ -92,7 +93,7 @@ class WrittenTranscription(TeacherForced):
 
     def predict(self, head: nn.Module, features: Features, inputs: Tensors) -> Prediction:
         """As of the base; with times also "phrases" (clips,) of (phrases, 3): where each begins in the text, and its
-        start and end in seconds, the last of which may be NaN."""
+        start and end in seconds, which may be NaN. A text that does not end with times is written without any."""
         if not self.settings.times:
             return super().predict(head, features, inputs)
         decoder = require_times(live_decoder(head))
@@ -101,6 +102,10 @@ class WrittenTranscription(TeacherForced):
         for row, found in enumerate(rows):
             texts[row], phrases[row] = _together(found)
         open_end = np.array([bool(found) and math.isnan(found[-1].end) for found in rows])
+        if open_end.any():  # with times a text may begin to repeat itself and never end
+            again = super().predict(head, features.map(lambda values: values[torch.from_numpy(open_end)]), inputs)
+            texts[open_end], phrases[open_end] = again.columns[TEXT], _of_one_phrase(again.columns[TEXT])
+            open_end[open_end] = again.columns["unfinished"]
         return Prediction({TEXT: texts, "unfinished": open_end, PHRASES: phrases})
 
     def cut(self, examples: Examples, backbone: Backbone) -> Windows | None:
@@ -137,6 +142,14 @@ def require_times(decoder: Decoder) -> TellsTimes:
     if not isinstance(decoder, TellsTimes) or not decoder.tells_times:
         raise SettingsError("task.times needs a decoder that writes times, such as Whisper's, and this one writes none")
     return decoder
+
+
+def _of_one_phrase(texts: np.ndarray) -> np.ndarray:
+    """The phrases (texts,) of texts without times."""
+    found = np.empty(len(texts), object)
+    for row, text in enumerate(texts):
+        found[row] = np.array([[0.0, 0.0, np.nan]] if text else []).reshape(-1, 3)
+    return found
 
 
 def _together(phrases: Sequence[Phrase]) -> tuple[str, np.ndarray]:
