@@ -141,8 +141,8 @@ def _examples(reader: Interactions, table: pa.Table, roles: Roles, notes: list[s
     frame, more = _kept(frame, rating, reader.least, with_items=roles.item is not None)
     notes += more
     if not len(frame):
-        told = "no row has both a user and an item" if roles.item else "no row has a user"
-        raise DataError(f"{told} that counts. {'. '.join(more)}" if more else told)
+        lacking = "no row has both a user and an item" if roles.item else "no row has a user"
+        raise DataError(f"{lacking} that counts. {'. '.join(more)}" if more else lacking)
     return _by_user(frame, notes, rating)
 
 

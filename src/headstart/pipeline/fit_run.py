@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from headstart.contracts.prediction import Prediction
-from headstart.contracts.recommender import HasCandidates
 from headstart.contracts.runner import Runner
 from headstart.engine.launch import rank
 from headstart.engine.process_group import part
@@ -87,8 +86,7 @@ def _write_plan(folder: Path, plan: Plan, runner: Runner, begun: Start) -> None:
 
 def _has_curve(context: FitContext) -> bool:
     """Return whether a label curve is wanted, and can be had: of labels of the source, by features that were kept."""
-    kept = not isinstance(context.backbone, HasCandidates)
-    return context.plan.label_curve and context.target is None and kept
+    return context.plan.label_curve and context.target is None and len(context.features.rows) > 0
 
 
 def _trains_together(plan: Plan) -> bool:

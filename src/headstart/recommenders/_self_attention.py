@@ -37,7 +37,8 @@ class Attention(nn.Module):
         batch, places, width = x.shape
         parts = self.looking(x).view(batch, places, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
         share = self.dropout if self.training else 0.0
-        found = nn.functional.scaled_dot_product_attention(*parts.unbind(), dropout_p=share, is_causal=True)
+        query, key, value = parts.unbind()
+        found = nn.functional.scaled_dot_product_attention(query, key, value, dropout_p=share, is_causal=True)
         return found.transpose(1, 2).reshape(batch, places, width)
 
 
@@ -84,6 +85,7 @@ class SelfAttention(nn.Module):
 class HistoryNetwork(Backbone):
     """The network as the training loop sees it: one stage, whose features are the vectors of all places."""
 
+    module: SelfAttention
     modality = "interactions"
     name = origin = NAME
     licence = NO_LICENCE

@@ -133,10 +133,10 @@ class SequenceScores:
         network, has = self._network, np.flatnonzero(np.diff(target.indptr))
         found = np.zeros(target.shape, np.float32)
         if len(has):
-            state = network.prepare([_of(target, row)[-network.sizes["places"] :] for row in has])
+            state = network.prepare([_of(target, row)[-network.sizes["places"] :] for row in has.tolist()])
             with torch.inference_mode():
                 pooled = network.features(network.segment(0, 1)(state)).pooled
-                found[has] = nn.functional.linear(pooled, network.module.get_submodule("items").weight).numpy()
+                found[has] = nn.functional.linear(pooled, network.module.items.weight).numpy()
         found[:, ~self.known] = -np.inf
         return found
 

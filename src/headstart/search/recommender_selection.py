@@ -73,5 +73,5 @@ def rank_recommenders(begun: Staged, plan: Plan, references: Sequence[str], repo
         verdict=f"{told}; {standing(rows, metric)}." if len(rows) > 1 else f"{told}; nothing else was measured.",
         seconds=time.monotonic() - started,
         notes=found.data.summary.notes,
-        basis=f"of lists for {users:,} users of the validation part, by which the settings of each were chosen too",
+        basis="of lists for users of the validation part, by which the settings of each were chosen too",
     )
