@@ -38,7 +38,9 @@ def test_a_card_that_a_person_wrote_stays(photo_run: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_a_run_is_pushed_to_a_hub_and_predicts_from_there(photo_run: Path, photos: Path, tmp_path: Path) -> None:
+def test_a_run_is_pushed_to_a_hub_and_predicts_from_there(
+    photo_run: Path, photos: Path, tmp_path: Path, headstart_command: Command
+) -> None:
     with fake_hub() as (address, files):
         own = {"HF_ENDPOINT": address, "HF_TOKEN": "hf_none", "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "0"}
         own |= {"HF_HUB_DISABLE_XET": "1", "TRANSFORMERS_OFFLINE": "0"}
@@ -59,7 +61,7 @@ def test_a_run_is_pushed_to_a_hub_and_predicts_from_there(photo_run: Path, photo
         }
         assert files["README.md"] == (photo_run / "README.md").read_bytes()
         found = command("predict", "hf://anna/photos", photos / "dark")
-        assert found == command("predict", photo_run, photos / "dark")
+        assert found == headstart_command("predict", photo_run, photos / "dark").out
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ Candès, Lei, Romano & Sesia 2023, "Testing for outliers with conformal p-values
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -58,8 +59,8 @@ class Reference:
     def nearest(self, features: np.ndarray, count: int = NEAREST) -> tuple[np.ndarray, np.ndarray]:
         """The nearest training examples of each input, (inputs, count) rows, the nearest first, and their distances."""
         rows, apart = [], []
-        points = self.points.astype(np.float32)
-        squares, count = np.square(points).sum(axis=1), min(count, len(points))
+        points, squares = self._measured
+        count = min(count, len(points))
         for start in range(0, max(1, len(features)), AT_ONCE):
             placed = self.placed(features[start : start + AT_ONCE])
             far = np.square(placed).sum(axis=1)[:, None] + squares - 2 * placed @ points.T
@@ -68,6 +69,12 @@ class Reference:
             rows.append(near)
             apart.append(far / 2 if self.angles else np.sqrt(far))  # of unit vectors half the square is 1 - cosine
         return np.concatenate(rows), np.concatenate(apart)
+
+    @cached_property
+    def _measured(self) -> tuple[np.ndarray, np.ndarray]:
+        """The points in float32, and their squared lengths."""
+        points = self.points.astype(np.float32)
+        return points, np.square(points).sum(axis=1)
 
     def distances(self, features: np.ndarray) -> np.ndarray:
         """(inputs,) the mean distance to the nearest training examples."""

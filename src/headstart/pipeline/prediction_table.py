@@ -131,26 +131,32 @@ def _frame(predictor: Predictor, examples: Examples, masks: MaskFiles | None, be
     scores = pd.DataFrame(index=predicted.rows)
     if predicted.prediction is not None:
         shown, done = presentation_of(predictor.model.task), examples.take(predicted.rows)
-        scores = _scores(shown, predicted.prediction, predicted.rows)
-        if masks is not None and isinstance(shown, WritesFiles):
-            written = masks.write(shown, predicted.prediction, done)
-            scores = scores.assign(file=written) if written else scores
-        for columns in beside:
-            scores = scores.join(pd.DataFrame(dict(columns(predicted)), index=predicted.rows))
+        repeats, columns = _scores(shown, predicted.prediction)
+        if (
+            masks is not None
+            and isinstance(shown, WritesFiles)
+            and (written := masks.write(shown, predicted.prediction, done))
+        ):
+            columns["file"] = written
+        places = np.repeat(np.arange(len(predicted.rows)), repeats)
+        for more in beside:
+            columns |= {name: values[places] for name, values in more(predicted).items()}
+        scores = pd.DataFrame(columns, index=predicted.rows[places])
     frame = pd.DataFrame({ORIGIN: examples.origins()})
     for name in _shown(examples.table, examples.schema):
         ours = _OURS.fullmatch(name) or name in (*frame.columns, *scores.columns)
         frame[f"input {name}" if ours else name] = examples.column(name)
-    errors = pd.DataFrame({ERROR: [predicted.failures.get(row) for row in range(len(examples))]})
-    return frame.join(scores).join(errors)
+    frame = frame.join(scores)
+    frame[ERROR] = [predicted.failures.get(row) for row in frame.index]
+    return frame
 
 
-def _scores(shown: Presentation, prediction: Prediction, rows: np.ndarray) -> pd.DataFrame:
-    """The columns of a prediction for the examples `rows`, which are the index."""
-    if not isinstance(shown, SeveralRows):
-        return pd.DataFrame(dict(shown.columns(prediction)), index=rows)
-    repeats, columns = shown.rows(prediction)
-    return pd.DataFrame(dict(columns), index=np.repeat(rows, repeats))
+def _scores(shown: Presentation, prediction: Prediction) -> tuple[np.ndarray, dict[str, Any]]:
+    """How many rows each example has, and their columns."""
+    if isinstance(shown, SeveralRows):
+        repeats, columns = shown.rows(prediction)
+        return repeats, dict(columns)
+    return np.ones(len(prediction), np.int64), dict(shown.columns(prediction))
 
 
 def _shown(table: pa.Table, schema: Schema) -> tuple[str, ...]:

@@ -46,8 +46,7 @@ class Service:
         self.shown = presentation_of(self.model.task)
         self._predictor = Predictor(self.model, reporter=reporter, keep_pooled=True)
         self._reporter, self._kept = reporter, read_reference(run.folder)
-        note = LikenessNote.of(run.folder)
-        self._beside = [] if note is None else [note.columns, self._nearest]
+        self._beside = [] if self._kept is None else [LikenessNote(self._kept.reference).columns, self._nearest]
 
     @property
     def takes(self) -> str:
@@ -65,9 +64,9 @@ class Service:
             DataError: the inputs are of another kind than the model's.
         """
         examples = self._examples(inputs)
+        if not isinstance(self.shown, WritesFiles):
+            return self._documents(self._frame(examples, None), len(inputs))
         with TemporaryDirectory() as folder:
-            if not isinstance(self.shown, WritesFiles):
-                return self._documents(self._frame(examples, None), len(inputs), Path(folder))
             with mask_files(Path(folder, "files")) as masks:
                 frame = self._frame(examples, masks)
             return self._documents(frame, len(inputs), Path(folder))
@@ -110,7 +109,7 @@ class Service:
             found[row] = [{"origin": o, "label": m, "distance": round(float(d), 4)} for (o, m), d in zip(names, far)]
         return {"nearest": found}
 
-    def _documents(self, frame: pd.DataFrame, count: int, folder: Path) -> list[dict[str, Any]]:
+    def _documents(self, frame: pd.DataFrame, count: int, folder: Path = Path()) -> list[dict[str, Any]]:
         documents = []
         given = {ORIGIN, *self.model.columns.named()} if self.takes != "file" else {ORIGIN}
         for row in range(count):
