@@ -39,10 +39,10 @@ def outcome(run: Run) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("flags", [(), ("--tuning", "full", "--set", "tuning.epochs=2")])
 def test_a_slow_machine_comes_to_the_same_baseline(
-    headstart_command: Command, photos: Path, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...]
+    headstart_command: Command, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    flags = ("--tuning", "full", "--set", "tuning.epochs=2")
     usual = fitted(headstart_command, photos, "usual", *flags)
     slow_machine(monkeypatch)
     slow = fitted(headstart_command, photos, "slow", *flags)
