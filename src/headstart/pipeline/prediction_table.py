@@ -152,7 +152,7 @@ def _frame(predictor: Predictor, examples: Examples, masks: MaskFiles | None, be
 
 
 def _scores(shown: Presentation, prediction: Prediction) -> tuple[np.ndarray, dict[str, Any]]:
-    """How many rows each example has, and their columns."""
+    """The number of rows of each example, and their columns."""
     if isinstance(shown, SeveralRows):
         repeats, columns = shown.rows(prediction)
         return repeats, dict(columns)
