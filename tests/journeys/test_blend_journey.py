@@ -95,7 +95,7 @@ def test_its_two_backbones_are_the_start_of_another_run_and_its_head_cannot_go_o
     probed = headstart.fit(
         frame("size"), label="size", out=tmp_path / "probe", backbone=str(run.folder), scratch=False, label_curve=False
     )
-    assert probed.model.backbone.width == 16
+    assert probed.model.backbone.width == 16 and isinstance(probed.model.shape, Blended)
     with pytest.raises(SettingsError, match="blended of several, whose head cannot go on"):
         headstart.fit(frame("kind", seed=2), out=tmp_path / "more", from_run=run.folder)
 
@@ -119,3 +119,22 @@ def test_what_cannot_be_blended_is_named(
     with pytest.raises(SettingsError, match=message):
         headstart.fit(frame("kind"), label="kind", out=tmp_path / "run", settings=given, **{**QUICK, **more})
     assert not (tmp_path / "run").exists()
+
+
+def test_several_backbones_are_weighed_by_what_their_heads_say_of_examples_without_them(
+    run: headstart.Run, tmp_path: Path
+) -> None:
+    good = headstart.fit(frame("kind", 400), label="kind", out=tmp_path / "good", settings=settings(), **QUICK)
+    asked: dict[str, Any] = {"label": "kind", "scratch": False, "label_curve": False}
+    rows = frame("kind", 200, seed=2)
+    both = headstart.fit(rows, backbone=f"{run.folder}+{good.folder}+table_features", out=tmp_path / "both", **asked)
+    (told,) = [one for one in both.record.decisions if one.what == "weights of the backbones"]
+    shares = [float(part.split()[0]) for part in told.value.split(" + ")]
+    assert sum(shares) == pytest.approx(1, abs=0.02) and shares[2] < 0.5, "no line divides the classes of the columns"
+    new = frame("kind", 100, seed=3)
+    assert both.evaluate(new).figures["accuracy"].value > 0.8
+    assert (headstart.load(both.folder).predict(new)["prediction"] == both.predict(new)["prediction"]).all()
+    tuned = headstart.fit(
+        rows, backbone=str(run.folder), out=tmp_path / "tuned", **asked, tuning="full", settings={"tuning": TRAINING}
+    )
+    assert "begins with a single one" in " ".join(one.reason for one in tuned.record.decisions)

@@ -1,14 +1,17 @@
-"""Several backbones that read the same inputs side by side, such as 'runs/a+runs/b': the features of each beside those
-of the others.
+"""Several backbones side by side, such as 'runs/a+runs/b' or 'resnet50+vit_small_patch16_224': the features of each
+beside those of the others.
 
-A search with few labels makes one of the probe's backbone and a fine-tuned one, with a head for each whose answers are
-mixed. Under a new head their features are simply joined. Running them takes as long as all of them together.
+A probe solves a head on each and mixes their answers, by weights from cross-fitted log loss; a search with few labels
+does so with the probe's backbone and a fine-tuned one. A head that is trained by steps reads all features as one
+vector. Running them takes as long as all of them together.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -19,7 +22,7 @@ from headstart.contracts.backbone import Backbone, Reader
 from headstart.contracts.carriers import State, Tap
 from headstart.contracts.examples import Raw
 from headstart.contracts.features import Features
-from headstart.contracts.inputs import Pixels, Tokens
+from headstart.contracts.inputs import InputKind
 from headstart.contracts.model_files import PluginEntry
 from headstart.contracts.network import Stage
 from headstart.kernel import registry
@@ -44,6 +47,10 @@ class SideBySideBackbones(Settings):
     """Decides random weights."""
     inputs: str = ""
     """What they read: a modality; '' for any."""
+    columns: int = 0
+    """Numbers of a row, where they read rows."""
+    names: tuple[str, ...] = ()
+    """Of the columns."""
     members: tuple[PluginEntry, ...] = ()
     """What makes each of them again; of a saved model."""
 
@@ -75,6 +82,7 @@ class SideBySideBackbones(Settings):
             if family is None:
                 raise BackboneError(f"no family of backbones knows {name!r} of {self.reference!r}")
             given = {"reference": name, "weights": self.weights, "seed": self.seed + number}
+            given |= {"columns": self.columns, "names": self.names}
             settings = {key: value for key, value in given.items() if key in family.model_fields}
             found.append(build(family, settings, where="backbone").load())
         return SideBySide(found)
@@ -88,35 +96,35 @@ class SideBySideBackbones(Settings):
         """The architectures, with weights to be filled in. Raises BackboneError where there are none."""
         if len(self.members) < 2:
             raise BackboneError(f"{self.reference} names {len(self.members)} backbones: expected at least 2")
-        each = [
-            build(registry.plugin("backbones", member.plugin), member.settings, where="backbone").rebuild(assets)
-            for member in self.members
-        ]
-        return SideBySide(each)
+        return SideBySide([_rebuilt(number, member, assets) for number, member in enumerate(self.members)])
 
 
 class SideBySide(Backbone):
-    """Some backbones as one: they read the same inputs in the same way, and run as one stage."""
+    """Some backbones as one: they read the same inputs, and run as one stage.
+
+    Where they prepare inputs in one way, they share the state that comes of it. Else its context has the tensors of
+    each under names of their own, and nothing is known of its pixels, tokens or lengths.
+    """
 
     def __init__(self, members: Sequence[Backbone]) -> None:
         """Put them side by side; they share their live weights with this one.
 
         Raises:
-            BackboneError: they read inputs in different ways.
+            BackboneError: they read other inputs.
         """
         first = members[0]
         for other in members[1:]:
-            if (other.modality, other.preparation()) != (first.modality, first.preparation()):
+            if other.modality != first.modality:
                 raise BackboneError(
-                    f"{first.name} and {other.name} prepare inputs in different ways and cannot stand side by side. "
-                    "Blend runs of one and the same backbone."
+                    f"{first.name} takes {first.modality} inputs and {other.name} {other.modality}: they cannot stand "
+                    "side by side"
                 )
         self.members = tuple(members)
         names = list(dict.fromkeys(member.name for member in members))
         self.name = "+".join(names)
         self.origin = " + ".join(dict.fromkeys(member.origin for member in members))
         self.licence = " and ".join(dict.fromkeys(member.licence for member in members))
-        self.modality, self.entry, self.reads = first.modality, first.entry, first.reads
+        self.modality, self.reads = first.modality, first.reads
         self.padding_exact = all(member.padding_exact for member in members)
         self.widths = tuple(member.width for member in members)
         self.width = sum(self.widths)
@@ -125,38 +133,56 @@ class SideBySide(Backbone):
             tuple(name for name, _ in named) for named in (self.module.named_parameters(), self.module.named_buffers())
         )
         self.stages = (Stage(STAGE, parameters, buffers, tuple(str(k) for k in range(len(members)))),)
+        self._agree()
+
+    def _agree(self) -> None:
+        """Note whether they prepare inputs in one way."""
+        first = self.members[0]
+        self.alike = all(other.preparation() == first.preparation() for other in self.members)
+        self.entry = first.entry if self.alike else nn.Identity()
+
+    def learn_decoding(self, raws: Sequence[Raw]) -> tuple[str, ...]:
+        """As each of them that has not learnt it."""
+        found = [note for member in self.members for note in member.learn_decoding(raws)]
+        self._agree()
+        return tuple(dict.fromkeys(found))
 
     def prepare(self, raws: Sequence[Raw]) -> State:
         """As each of them does."""
-        return self.members[0].prepare(raws)
+        if self.alike:
+            return self.members[0].prepare(raws)
+        each = [member.prepare(raws).tensors() for member in self.members]
+        own = {f"{k}.{name}": value for k, named in enumerate(each) for name, value in named.items()}
+        return State(own.pop("0.hidden"), own)
 
     def preparation(self) -> Mapping[str, Any]:
         """As of each of them."""
-        return self.members[0].preparation()
+        each = [dict(member.preparation()) for member in self.members]
+        return each[0] if self.alike else {"members": each}
 
     def reader(self) -> Reader | None:
-        """As of each of them."""
-        return self.members[0].reader()
+        """As of each of them; None where they differ."""
+        return self.members[0].reader() if self.alike else None
 
     def doubts(self, raws: Sequence[Raw]) -> tuple[str, ...]:
-        """As of each of them."""
-        return self.members[0].doubts(raws)
+        """Those of any of them."""
+        return tuple(dict.fromkeys(doubt for member in self.members for doubt in member.doubts(raws)))
 
     def length(self, raw: Raw) -> int:
-        """As of each of them."""
+        """As of the first."""
         return self.members[0].length(raw)
 
     def windows(self, raw: Raw) -> tuple[tuple[int, int], ...]:
-        """As of each of them."""
-        return self.members[0].windows(raw)
+        """As of each of them; none where they differ."""
+        return self.members[0].windows(raw) if self.alike else ()
 
     def unread(self, raws: Sequence[Raw]) -> np.ndarray:
-        """(inputs,) as of each of them."""
-        return self.members[0].unread(raws)
+        """(inputs,) the greatest share that is cut off for any of them."""
+        return np.max([member.unread(raws) for member in self.members], axis=0)
 
-    def input_kind(self) -> Pixels | Tokens | None:
-        """As of each of them."""
-        return self.members[0].input_kind()
+    def input_kind(self) -> InputKind | None:
+        """As of each of them; None where they differ."""
+        return self.members[0].input_kind() if self.alike else None
 
     def segment(self, start: int, stop: int, taps: Sequence[Tap] = ()) -> nn.Module:
         """All of them, one after the other. Raises BackboneError where that is not asked for, or on another tap."""
@@ -165,7 +191,7 @@ class SideBySide(Backbone):
         strange = [tap.boundary for tap in taps if tap.boundary != STAGE]
         if strange:
             raise BackboneError(unknown("boundary", strange[0], [STAGE]))
-        return _Each(self.members, taps)
+        return _Each(self.members, taps, alike=self.alike)
 
     def features(self, state: State) -> Features:
         """Pooled features (batch, width), those of each beside those of the one before."""
@@ -177,8 +203,10 @@ class SideBySide(Backbone):
         return {"plugin": NAME, "settings": {"reference": self.name, "members": members}}
 
     def assets(self) -> Mapping[str, bytes]:
-        """Those of the first: what decides their preprocessing is the same."""
-        return self.members[0].assets()
+        """Those of each, under names of their own where they prepare inputs in different ways."""
+        if self.alike:
+            return self.members[0].assets()
+        return {f"{k}-{name}": file for k, member in enumerate(self.members) for name, file in member.assets().items()}
 
     def fresh(self, seed: int) -> SideBySide:
         """The same with random weights, other ones for each."""
@@ -194,19 +222,38 @@ class SideBySide(Backbone):
 class _Each(nn.Module):
     """`State -> State`: the inputs -> the pooled features of all of them."""
 
-    def __init__(self, members: Sequence[Backbone], taps: Sequence[Tap]) -> None:
+    def __init__(self, members: Sequence[Backbone], taps: Sequence[Tap], *, alike: bool) -> None:
         super().__init__()
         self.segments = nn.ModuleList(member.segment(0, len(member.stages)) for member in members)
         self.weights = nn.ModuleList(member.module for member in members)
         self._features = [member.features for member in members]
-        self._taps = tuple(taps)
+        self._taps, self._alike = tuple(taps), alike
 
     def forward(self, state: State) -> State:
         pooled: list[Tensor] = [
-            features(segment(state)).pooled for segment, features in zip(self.segments, self._features)
+            features(segment(self._own(state, k))).pooled
+            for k, (segment, features) in enumerate(zip(self.segments, self._features))
         ]
         hidden = torch.cat(pooled, dim=-1)
         return State(hidden, state.context, {**state.taps, **{tap.key: hidden for tap in self._taps}})
+
+    def _own(self, state: State, k: int) -> State:
+        if self._alike:
+            return State(state.hidden, state.context)
+        named = {"0.hidden": state.hidden, **state.context}
+        start = f"{k}."
+        return State.of({name.removeprefix(start): value for name, value in named.items() if name.startswith(start)})
+
+
+def _rebuilt(number: int, member: PluginEntry, assets: Path) -> Backbone:
+    """One of them, from the files of its own or those of all."""
+    family = build(registry.plugin("backbones", member.plugin), member.settings, where="backbone")
+    own = list(assets.glob(f"{number}-*")) if assets.is_dir() else []
+    with TemporaryDirectory() as folder:
+        for path in own:
+            shutil.copyfile(path, Path(folder) / path.name.partition("-")[2])
+        found: Backbone = family.rebuild(Path(folder) if own else assets)
+    return found
 
 
 def _families(name: str, inputs: str) -> list[Any]:

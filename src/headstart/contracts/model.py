@@ -90,6 +90,13 @@ class Model:
     shape: HeadShape | Blended = field(default_factory=HeadShape)
     """Of the head."""
 
+    @property
+    def head_shape(self) -> HeadShape:
+        """Return the shape of a head that is trained. Raises TypeError for a blend, which is made of finished ones."""
+        if isinstance(self.shape, Blended):
+            raise TypeError("a blend is not trained: its models are")
+        return self.shape
+
     def eval(self) -> Model:
         """Switch every module to evaluation mode."""
         rest(self)

@@ -28,7 +28,7 @@ class JoinsBackbones(Protocol):
 
     @classmethod
     def side_by_side(cls, members: Sequence[Backbone]) -> Backbone:
-        """Return them as one, which `HasMembers`. Raises BackboneError where they read inputs in different ways."""
+        """Return them as one, which `HasMembers`. Raises BackboneError where they read other inputs."""
         ...
 
 
@@ -36,7 +36,7 @@ def side_by_side(members: Sequence[Backbone]) -> Backbone:
     """Return several backbones as one, which `HasMembers`; they share their live weights with it.
 
     Raises:
-        BackboneError: they read inputs in different ways.
+        BackboneError: they read other inputs.
     """
     families = (registry.plugin("backbones", name) for name in registry.names("backbones"))
     family = next((family for family in families if isinstance(family, JoinsBackbones)), None)

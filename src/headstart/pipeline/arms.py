@@ -13,11 +13,13 @@ import torch
 from torch import nn
 
 from headstart.contracts.backbone import Backbone
+from headstart.contracts.blended_head import Blend, Blended, Part, link_of
 from headstart.contracts.head_kinds import BeginsAtMeans
 from headstart.contracts.head_shape import HeadShape, shaped_head
 from headstart.contracts.model import Model
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.presentation import presentation_of
+from headstart.contracts.several_backbones import HasMembers
 from headstart.contracts.spoken_characters import begins_learnt
 from headstart.contracts.task import BoundTask
 from headstart.contracts.task_capabilities import ClosedForm, Sampled, is_linear
@@ -27,6 +29,7 @@ from headstart.engine.training.optimiser import has_batch_norm
 from headstart.kernel import registry
 from headstart.kernel.errors import BackboneError, DataError, SettingsError, TrainingError
 from headstart.kernel.randomness import draw_seed
+from headstart.pipeline.blending import solved_side_by_side, weights_told
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.defaults_by_size import for_task, with_enough_epochs
 from headstart.pipeline.embed import sampled
@@ -63,7 +66,8 @@ def solve_arm(context: FitContext, key: str, *, refit: bool = False, budget: flo
         context.windows is None and context.features.spec.keep == "state"
     )
     weights = None if stored else weights_of(context.backbone)
-    arm = Trained(key, title, model, seconds, chosen, stages=stages, head=row, weights=weights)
+    told = () if isinstance(model.shape, HeadShape) else (weights_told(context.backbone, chosen, len(rows)),)
+    arm = Trained(key, title, model, seconds, chosen, decisions=told, stages=stages, head=row, weights=weights)
     return _on_both_parts(context, arm, calibration) if refit else _calibrated(context, arm)
 
 
@@ -75,6 +79,8 @@ def _solved(
     if not isinstance(task, ClosedForm):
         raise SettingsError(f"the head of the task {registry.name_of(task)} has no closed form")
     owners = rows
+    if isinstance(context.backbone, HasMembers) and link_of(task):
+        return solved_side_by_side(context, task, rows, data.kept_together(rows) if refit else data.groups_of(rows))
     if not isinstance(task, Sampled):
         features, targets = context.features.pooled(rows), data.targets_of(rows)
         shown = presentation_of(data.task)
@@ -110,7 +116,8 @@ def _on_both_parts(context: FitContext, arm: Trained, calibration: Mapping[str, 
         "tuning.refit = false keeps to the training part",
     )
     fit_on = ("train", "val") if val else ("train",)
-    return replace(arm, chosen={**arm.chosen, **calibration}, decisions=(decision,) if val else (), fit_on=fit_on)
+    told = (*arm.decisions, *((decision,) if val else ()))
+    return replace(arm, chosen={**arm.chosen, **calibration}, decisions=told, fit_on=fit_on)
 
 
 def is_probe_by_steps(tuning: Any, context: FitContext) -> bool:
@@ -284,15 +291,18 @@ def first_head(context: FitContext, recipe: Recipe, backbone: Backbone, probe: T
     reason = "that of the probe, so that no random head bends the features"
     if not context.plan.head.plain:
         return _of_shape(context, backbone, begins=same)
-    if same and recipe.head == "solved" and is_linear(task):
-        solved = probe or solve_arm(context, "probe")
+    solvable = same and recipe.head == "solved" and is_linear(task)
+    solved = probe or solve_arm(context, "probe") if solvable else None
+    if solved is not None and not isinstance(solved.model.shape, Blended):
         why = Decision(what=what, value="solved", reason=reason)
         return FirstHead(solved.model.heads["head"], learnt=True, decisions=(why,))
     if same and probe is not None and not isinstance(task, ClosedForm):
         why = Decision(what=what, value="trained", reason=reason)
         return FirstHead(copy.deepcopy(probe.model.heads["head"]), learnt=True, decisions=(why,))
     reason = "the task's head is not linear, and only linear heads can be solved for"
-    if renewed:
+    if solved is not None:
+        reason = "the probe's head mixes several models, and training begins with a single one"
+    elif renewed:
         reason = "BatchNorm's statistics are renewed, so that features differ from those the probe's head was solved on"
     told = (Decision(what=what, value="random", reason=reason),) if recipe.head == "solved" else ()
     with torch.random.fork_rng():
@@ -324,7 +334,9 @@ def model_with(context: FitContext, backbone: Backbone, head: nn.Module, task: B
     """A model of the context's task with a head of the plan's shape, or of another one with its own; not calibrated."""
     heads = nn.ModuleDict({"head": head})
     execution = context.execution_of(backbone)
-    shape = context.plan.head if task is None else HeadShape()
+    shape: HeadShape | Blended = context.plan.head if task is None else HeadShape()
+    if isinstance(head, Blend):
+        shape = Blended(parts=tuple(Part(width=width) for width in head.widths))
     return Model(backbone, task or context.data.task, heads, context.data.columns, execution, shape=shape)
 
 

@@ -17,19 +17,26 @@ import torch
 from scipy.special import log_expit, log_softmax
 from torch import nn
 
+from headstart.contracts.backbone import Backbone
 from headstart.contracts.baseline import FromScores
 from headstart.contracts.blended_head import Blend, Blended, Link, Part, link_of, mixed
-from headstart.contracts.head_shape import HeadShape
+from headstart.contracts.features import Features
 from headstart.contracts.model import Model
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.several_backbones import HasMembers, copied, side_by_side
 from headstart.contracts.targets import WEIGHT
 from headstart.contracts.task import BoundTask, Targets
+from headstart.contracts.task_capabilities import ClosedForm
+from headstart.engine.solved.solve import solve_head
+from headstart.evidence.folds import folds
 from headstart.numerics.blending import weights_by_likelihood, weights_by_squares
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.record import Decision
 from headstart.pipeline.stage_rows import head_row
 from headstart.pipeline.trained import Trained, Weights
+
+FOLDS = 5
+"""By which several backbones are weighed."""
 
 LEAST_SHARE = 0.05
 """A model with less weight than this does not earn its time, and is left out."""
@@ -72,6 +79,61 @@ def found_blending(task: BoundTask, both: Sequence[Prediction], targets: Targets
     return found._replace(calibration=dict(calibration))
 
 
+def solved_side_by_side(
+    context: FitContext, task: BoundTask, rows: np.ndarray, groups: np.ndarray | None
+) -> tuple[Blend, Mapping[str, float], Mapping[str, float]]:
+    """Return a solved head for each of several backbones, mixed, with what was chosen and the calibration.
+
+    Args:
+        rows: what is solved on; folds of them say the weights. groups: (rows,) what is held out together.
+    """
+    backbone, data, seed = context.backbone, context.read, context.plan.seed
+    if not isinstance(backbone, HasMembers) or not isinstance(task, ClosedForm):
+        raise TypeError(f"{backbone.name} is not several backbones, or its task has no closed form")
+    parts = np.split(context.features.pooled(rows), np.cumsum(backbone.widths)[:-1], axis=1)
+    targets = data.targets_of(rows)
+
+    def solved(part: np.ndarray, some: np.ndarray) -> tuple[nn.Module, Mapping[str, float]]:
+        own = {name: values[some] for name, values in targets.items()}
+        return solve_head(task, part[some], own, None if groups is None else groups[some], seed)
+
+    cut = folds(rows, data.strata, data.split.units, FOLDS, seed)
+    held = [np.searchsorted(rows, fold.held) for fold in cut]
+    order = np.argsort(np.concatenate(held))
+    both = []
+    for part in parts:
+        found = [
+            _predicted(task, solved(part, np.searchsorted(rows, fold.rest))[0], part[own])
+            for fold, own in zip(cut, held)
+        ]
+        both.append(Prediction.join(found).take(order))
+    how = found_blending(task, both, targets, context.plan.blend.shrinkage)
+    each = [solved(part, np.arange(len(rows))) for part in parts]
+    head = Blend(backbone.widths, [head for head, _ in each], _link(task))
+    head.get_buffer("weights").copy_(torch.tensor(how.weights))
+    head.get_buffer("temperatures").copy_(torch.tensor(how.temperatures))
+    chosen = {f"{number}.{name}": value for number, (_, own) in enumerate(each, 1) for name, value in own.items()}
+    weights = {_weight_of(number): weight for number, weight in enumerate(how.weights, 1)}
+    return head, {**weights, **chosen}, how.calibration
+
+
+def weights_told(backbone: Backbone, chosen: Mapping[str, object], examples: int) -> Decision:
+    """Return the weights of several backbones, for the record; `chosen` is what `solved_side_by_side` chose."""
+    members = backbone.members if isinstance(backbone, HasMembers) else (backbone,)
+    shares = [f"{chosen[_weight_of(number)]:.2f} {one.name}" for number, one in enumerate(members, 1)]
+    reason = f"by what heads on each of them say of {examples} labelled examples, each without it"
+    return Decision(what="weights of the backbones", value=" + ".join(shares), reason=reason)
+
+
+def _weight_of(number: int) -> str:
+    return f"weight_of_{number}"
+
+
+def _predicted(task: BoundTask, head: nn.Module, features: np.ndarray) -> Prediction:
+    with torch.inference_mode():
+        return task.predict(head, Features(torch.from_numpy(features).float()), {})
+
+
 def blended(task: BoundTask, both: Sequence[Prediction], how: Blending) -> Prediction:
     """Return the prediction of a blend by those of its models; finished with its calibration."""
     if not isinstance(task, FromScores):
@@ -91,8 +153,7 @@ def blended_arm(context: FitContext, probe: Trained, tuned: Trained, how: Blendi
     backbone = side_by_side([copied(context.backbone, before), tuned.model.backbone])
     if not isinstance(backbone, HasMembers):
         raise TypeError(f"{backbone.name} has no members")
-    shapes = [_head_shape(arm.model) for arm in (probe, tuned)]
-    parts = tuple(Part(width=width, shape=shape) for width, shape in zip(backbone.widths, shapes))
+    parts = tuple(Part(width=width, shape=arm.model.head_shape) for width, arm in zip(backbone.widths, (probe, tuned)))
     link = _link(context.data.task)
     head = Blend(backbone.widths, [copy.deepcopy(arm.model.heads["head"]) for arm in (probe, tuned)], link)
     head.get_buffer("weights").copy_(torch.tensor(how.weights))
@@ -115,12 +176,6 @@ def blended_arm(context: FitContext, probe: Trained, tuned: Trained, how: Blendi
         fit_on=max(probe.fit_on, tuned.fit_on, key=len),
         from_inputs=True,
     )
-
-
-def _head_shape(model: Model) -> HeadShape:
-    if isinstance(model.shape, Blended):
-        raise TypeError("a blend is not blended again")
-    return model.shape
 
 
 def _link(task: BoundTask) -> Link:

@@ -152,7 +152,7 @@ def opened(
         plan = _loop_plan(context, recipe, rates, begun.start, budget, epochs)
         with torch.random.fork_rng():
             torch.manual_seed(draw_seed(context.plan.seed, "additions"))
-            model.additions.update(additions_for(plan.objective, backbone, model.task, model.shape))
+            model.additions.update(additions_for(plan.objective, backbone, model.task, model.head_shape))
         streams = {name: replace(source, name=name, rows=rows) for name, rows in stream_rows(context.read).items()}
         if context.target is not None and TARGET in plan.objective.streams:
             streams[TARGET] = _target_stream(context, context.target, model, source, begun.start)

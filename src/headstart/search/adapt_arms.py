@@ -101,7 +101,7 @@ def _asked_for(context: FitContext, seen: FitContext, arms: Arms) -> Arms:
     doubt = "" if decision.place else f". By the evidence {decision.reason}"
     reason = f"the objective {name} was asked for{doubt}"
     decision = decision._replace(chosen=name, place=1, reason=reason, accuracy=decision.table[1].accuracy)
-    made = [Adapted(name, "objectives", f"{name}, {arm.title}", arm.model.shape, head, logits, arm.seconds)]
+    made = [Adapted(name, "objectives", f"{name}, {arm.title}", arm.model.head_shape, head, logits, arm.seconds)]
     row = adaptation_row(frozen, target, found, made, decision, [plain.outcome.accuracy, model.outcome.accuracy])
     pictures = (
         domain_points("Source model", *_of_both(source.logits, source.logits, frozen), seed),

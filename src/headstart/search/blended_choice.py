@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from headstart.contracts.blended_head import link_of
 from headstart.contracts.prediction import Prediction
 from headstart.evidence.comparison import compare, figures
 from headstart.pipeline.blending import LEAST_SHARE, Blending, blended, found_blending
@@ -38,18 +39,18 @@ def blend_compared(
     mixed = Prediction.join(held_out).take(np.argsort(np.concatenate(folds)))
     difference = compare(metric, targets, mixed, both[0], groups=groups, seed=seed, choosing=True).figure
     gain = difference_text(metric.unit, figure_row(difference))
-    shown = [
+    tuned, probe = (
         figures(task.evaluation.metrics, targets, one, groups=groups, seed=seed)[metric.name]
         for one in (mixed, both[0])
-    ]
+    )
     share = how.weights[1]
     title = f"the best fine-tuning ({name} of {context.backbone.name})"
     said = f"{where.short.capitalize()} blending gives {title} {100 * share:.0f} % of the weight"
-    reason = f"{where.long}, weights by their log loss: {how.in_words(name)}"
+    loss = "squared error" if link_of(task) == "numbers" else "log loss"
+    reason = f"{where.long}, weights by their {loss}: {how.in_words(name)}"
     against = f"{in_sentence(metric.title)} against the probe {gain}, weights from the other folds"
     if share < LEAST_SHARE:
-        return Answer(False, *shown, reason, f"{said}, so the probe alone is the model."), None
-    if share > 1 - LEAST_SHARE:
-        return Answer(True, *shown, f"{reason}; {against}", f"{said}, so that it alone is the model: {against}."), None
-    sentence = f"{said}, and the probe the rest: {against}."
-    return Answer(True, *shown, f"{reason}; {against}", sentence), how
+        return Answer(False, tuned, probe, reason, f"{said}, so the probe alone is the model."), None
+    ends = "so that it alone is the model" if share > 1 - LEAST_SHARE else "and the probe the rest"
+    answer = Answer(True, tuned, probe, f"{reason}; {against}", f"{said}, {ends}: {against}.")
+    return answer, None if share > 1 - LEAST_SHARE else how
