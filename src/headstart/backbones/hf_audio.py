@@ -106,13 +106,11 @@ class HfAudio(Settings):
             source = weights_path(self.weights, folder)
             spells = ctc_class(config, folder)
             kind = spells if tokenizer is None else MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING[type(config)]
-            model, licence = (
-                pretrained_model(config, source, kind),
-                licence_beside(source if source.is_dir() else folder),
-            )
+            whole: Any = pretrained_model(config, source, kind)
+            licence = licence_beside(source if source.is_dir() else folder)
             if spells is not None:
-                characters, model = ctc_layer(model, config, folder), model.base_model
-            model = model if tokenizer is not None else encoder_of(model, config)
+                characters, whole = ctc_layer(whole, config, folder), whole.base_model
+            model = whole if tokenizer is not None else encoder_of(whole, config)
             origin = origin if source is folder else f"file {self.weights}"
         backbone = self._assembled(config, model, tokenizer, folder, files, origin)
         backbone.licence, backbone.spoken = licence, characters

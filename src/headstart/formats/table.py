@@ -8,7 +8,7 @@ label column are is decided once for all of them (`_label_texts.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,7 +19,7 @@ from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
 from headstart.contracts.modality import InFiles, modality_named
 from headstart.formats._box_annotations import annotated
-from headstart.formats._column_guess import Roles, label_candidates, named_columns, recognise, sole_label
+from headstart.formats._column_guess import Inputs, Roles, label_candidates, named_columns, recognise, sole_label
 from headstart.formats._column_values import require_inputs, with_inputs, with_parts, without_unlabelled_parts
 from headstart.formats._conll_files import find_files
 from headstart.formats._csv import CsvFile
@@ -126,7 +126,7 @@ class Table(Settings):
             table = without_unlabelled_parts(table, roles.label, tables, notes)
         if labelled:
             require_inputs(table, roles.inputs.columns, tables)
-        notes += _beside(source, tables, table, roles)
+        notes += _beside(source, tables, _paths(table, roles.inputs))
         labels = ReadLabels(with_inputs(table, roles, root, self.decimal), "label")
         if labelled and lists is not None and lists.tags is not None:
             labels = ReadLabels(with_tag_spans(labels.table, lists.tags, notes), "spans")
@@ -247,15 +247,19 @@ def _notes(source: Any, tables: Sequence[TablePart]) -> list[str]:
     return [*(note for part in tables for note in part.source.notes), *_beside(source, tables)]
 
 
-def _beside(source: Any, tables: Sequence[TablePart], rows: pa.Table = None, roles: Roles | None = None) -> list[str]:
-    """A note on files of a folder that are neither tables nor inputs of these rows."""
+def _beside(source: Any, tables: Sequence[TablePart], inputs: Collection[str] = ()) -> list[str]:
+    """A note on files of a folder that are neither tables nor among the inputs."""
     if any(isinstance(part.source, ArrowRows) for part in tables):  # with files that describe them
         return []
-    read = {part.source.words for part in tables}
-    for name in roles.inputs.columns if roles is not None else ():
-        if is_text(rows.schema.field(name).type) and isinstance(modality_named(roles.inputs.modality), InFiles):
-            read |= {*rows.column(name).to_pylist()}
-    return [*others_in(source, read)]
+    return [*others_in(source, {*(part.source.words for part in tables), *inputs})]
+
+
+def _paths(rows: pa.Table, inputs: Inputs) -> set[str]:
+    """The inputs that are paths, as the table has them."""
+    if not isinstance(modality_named(inputs.modality), InFiles):
+        return set()
+    named = (name for name in inputs.columns if is_text(rows.schema.field(name).type))
+    return {path for name in named for path in rows.column(name).to_pylist()}
 
 
 def _as_text(columns: Columns) -> frozenset[str]:
