@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 import headstart
-from headstart.kernel.errors import DataError, SettingsError
+from headstart.kernel.errors import DataError, HeadstartError, SettingsError
+from headstart.verbs.export import export
 from headstart.verbs.run import Run
 from interaction_tables import domains, item_pictures, item_table, save_domains
 
@@ -106,6 +107,30 @@ def test_a_run_on_the_source_is_as_good_as_its_table(tmp_path: Path) -> None:
     run = headstart.fit(films, backbone=str(source.folder), out=tmp_path / "films")
     notes = json.loads((run.folder / "record.json").read_text())["data"]["notes"]
     assert any("are also among the" in note for note in notes)
+    tried = {one["tuning"] for one in json.loads((run.folder / "record.json").read_text())["candidates"]}
+    assert {"ease", "cgsp", "emcdr"} <= tried, "the source may have been fit by popularity alone"
+
+
+def test_recommenders_that_tell_no_cold_users_apart_leave_them_to_popularity(tmp_path: Path) -> None:
+    films, games = domains()
+    run = headstart.fit(films, source=games, backbone="item_knn", out=tmp_path / "run", label_curve=False)
+    cold = run.predict(pd.DataFrame({"user": ["u250", "u251"]}))
+    assert (
+        cold.loc[cold["user"] == "u250", "prediction"].tolist()
+        == cold.loc[cold["user"] == "u251", "prediction"].tolist()
+    )
+
+
+def test_a_plan_file_repeats_the_fit(alone: tuple[Path, Run], tmp_path: Path) -> None:
+    _, run = alone
+    again = headstart.fit(run.folder / "plan.toml", out=tmp_path / "again")
+    assert again.metrics["test"] == run.metrics["test"]
+
+
+def test_no_graph_is_exported(alone: tuple[Path, Run], tmp_path: Path) -> None:
+    _, run = alone
+    with pytest.raises(HeadstartError, match="look histories up among all items, which is no graph"):
+        export(run.folder, out=tmp_path / "export")
 
 
 @pytest.mark.parametrize(

@@ -140,9 +140,10 @@ class RecommenderBackbone(Backbone):
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """The recommenders that the reference names."""
+        """The recommenders that the reference names; all where a run is the source of other fits."""
         given = self.settings.reference
-        return tuple(registry.names(FAMILY) if given == NAME else given.split("+"))
+        every = given == NAME or self._solved is not None
+        return tuple(registry.names(FAMILY) if every else given.split("+"))
 
     def solved(self, warm: Part, cold: Part, examples: Examples, learnt: Mapping[str, Any]) -> Backbone:
         """As of `HasCandidates`."""

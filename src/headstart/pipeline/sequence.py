@@ -47,8 +47,8 @@ from headstart.pipeline.record import Decision
 from headstart.pipeline.selection.automatic import with_best_backbone
 from headstart.pipeline.time_estimates import too_long_a_pass
 
-OF_RECOMMENDATIONS = frozenset(("recommender", "task", "format", "backbone"))
-"""Parts of `--set` that have a meaning where recommenders are chosen from."""
+OF_RECOMMENDATIONS = ("backbone", "format", "recommender", "task")
+"""Parts of `--set` that have a meaning where recommenders are chosen from; a plan file names the runner beside them."""
 
 
 @dataclass(frozen=True)
@@ -165,8 +165,8 @@ def _with_training(plan: Plan, data: Prepared, backbone: Backbone, log: Decision
 def _require_solvable(plan: Plan, backbone: Backbone) -> None:
     """Refuse what would do nothing to a backbone that learns from interactions. Raises SettingsError."""
     why = f"{backbone.name} learn from all interactions by settings of their own, and have no head that is trained"
-    for part in plan.settings.keys() - OF_RECOMMENDATIONS:  # before the tuning, which a head's settings may have chosen
-        read = ", ".join(sorted(OF_RECOMMENDATIONS))
+    for part in plan.settings.keys() - {*OF_RECOMMENDATIONS, "runner"}:  # before a tuning that a head's settings chose
+        read = ", ".join(OF_RECOMMENDATIONS)
         raise SettingsError(f"--set {part}... would do nothing: {why}. What is read here: {read}.")
     usual = {
         name: Plan.model_fields[name].default for name in ("tuning", "objective", "augmentation", "from_run", "target")

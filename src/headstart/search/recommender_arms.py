@@ -216,6 +216,7 @@ def recommender_arms(context: FitContext) -> Arms:
                 found[group].append(tried)
     if not any(found.values()):
         raise DataError(f"none of {', '.join(fit.backbone.methods)} can be solved on these data")
+    found = {group: tried for group, tried in found.items() if tried}  # popularity is for the others
     chosen = {group: _chosen(fit, group, tried) for group, tried in found.items()}
     own = {group: _best([one for one in tried if not one.recommender.transfers]) for group, tried in found.items()}
     with context.budget.step("solving on training and validation part"):

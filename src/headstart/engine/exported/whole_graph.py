@@ -18,6 +18,7 @@ from headstart.contracts.exporter import CannotExport, Graph
 from headstart.contracts.features import Features
 from headstart.contracts.model import Model
 from headstart.contracts.prediction import Prediction
+from headstart.contracts.recommender import HasCandidates
 from headstart.contracts.task import BoundTask, Tensors
 from headstart.contracts.task_capabilities import DecodesTensors
 from headstart.engine.frozen.averaged_views import averaged_views
@@ -69,6 +70,11 @@ def graph_of(model: Model, state: State, inputs: Tensors) -> Graph:
     """
     if averaged_views(model.execution) is not None:
         raise CannotExport("its predictions are means over several views of an input, which one graph does not make")
+    if isinstance(model.backbone, HasCandidates):
+        raise CannotExport(
+            "its recommenders look histories up among all items, which is no graph of tensors; headstart predict lists"
+            " items by the run itself"
+        )
     task, read = model.task, _Read(inputs)
     _require_one_pass(model, state, inputs)
     with torch.no_grad():
