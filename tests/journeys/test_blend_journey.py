@@ -12,7 +12,10 @@ import pytest
 import headstart
 from headstart.contracts.blended_head import Blended
 from headstart.kernel.errors import SettingsError
+from headstart.kernel.progress import Quiet
 from headstart.pipeline.run_folder import open_run
+from headstart.serving.limits import Limits
+from headstart.serving.service import Service
 
 TRAINING = {"epochs": 6, "batch_size": 32, "learning_rate": 0.02, "head_learning_rate": 0.02, "rates_tried": [1.0]}
 QUICK: dict[str, Any] = {
@@ -138,3 +141,10 @@ def test_several_backbones_are_weighed_by_what_their_heads_say_of_examples_witho
         rows, backbone=str(run.folder), out=tmp_path / "tuned", **asked, tuning="full", settings={"tuning": TRAINING}
     )
     assert "begins with a single one" in " ".join(one.reason for one in tuned.record.decisions)
+
+
+def test_a_service_answers_records_as_predict_does(run: headstart.Run) -> None:
+    service = Service(open_run(run.folder), Limits(), Quiet())
+    new = frame("kind", 5, seed=4)[["first", "second"]]
+    answers = service.answers(new.to_dict("records"))
+    assert [one["prediction"] for one in answers] == run.predict(new)["prediction"].tolist()

@@ -11,6 +11,7 @@ from scipy.special import expit, log_softmax, logit, softmax
 
 from headstart.contracts.blended_head import Link, mixed
 from headstart.numerics.blending import weights_by_likelihood, weights_by_squares
+from headstart.pipeline.blend_settings import BlendSettings
 
 
 def logits_of(labels: np.ndarray, skill: float, seed: int) -> np.ndarray:
@@ -93,3 +94,27 @@ def test_answers_are_mixed_as_the_formula_says(link: Link) -> None:
     else:
         expected = np.einsum("bmo,m->bo", each, weights)
     assert found == pytest.approx(expected)
+
+
+def test_the_usual_pull_keeps_the_gain_of_none_and_is_seldom_worse_than_the_first_model() -> None:
+    """The setting was chosen on such draws: two models of unequal skill whose errors are correlated, 32 examples."""
+    draws, classes = np.random.default_rng(0), 3
+    gains: dict[float, list[float]] = {0.0: [], BlendSettings().shrinkage: []}
+    for _ in range(60):
+        skill = draws.uniform(0.5, 2.0)
+        skills = skill, skill + draws.normal(0.0, 0.5)
+        labels = draws.integers(classes, size=2_032)
+        shared = np.sqrt(0.6) * draws.normal(size=(len(labels), classes))
+        each = [
+            one * np.eye(classes)[labels] + shared + np.sqrt(0.4) * draws.normal(size=shared.shape) for one in skills
+        ]
+        rows = np.arange(32)
+        log_p = np.stack([log_softmax(one, axis=1)[rows, labels[:32]] for one in each], axis=1)
+        right = [(one[32:].argmax(axis=1) == labels[32:]).mean() for one in each]
+        for shrinkage, found in gains.items():
+            weights = weights_by_likelihood(log_p, shrinkage * math.sqrt(32))
+            mixture = np.tensordot(weights, [softmax(one[32:], axis=1) for one in each], axes=1)
+            found.append((mixture.argmax(axis=1) == labels[32:]).mean() - right[0])
+    without, usual = (np.array(found) for found in gains.values())
+    assert usual.mean() > 0.9 * without.mean() > 0.01
+    assert (usual < -0.01).mean() <= 0.02 and (usual < -0.01).mean() <= (without < -0.01).mean()

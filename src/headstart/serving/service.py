@@ -26,6 +26,7 @@ from headstart.pipeline.data import reader_of
 from headstart.pipeline.given_inputs import given_examples
 from headstart.pipeline.histories import format_of
 from headstart.pipeline.kept_reference import LikenessNote, read_reference
+from headstart.pipeline.listing import UNREAD
 from headstart.pipeline.mask_files import mask_files
 from headstart.pipeline.prediction_table import ERROR, ORIGIN, frames
 from headstart.pipeline.run_folder import RunFolder
@@ -97,7 +98,8 @@ class Service:
             raise DataError('the model reads the columns of a table: send records such as {"age": 31}')
         own = self.run.plan.settings.get("format", {})
         source, reader = reader_of(pd.DataFrame(rows), format_of(self.run.plan), own, {})
-        return reader.read(source, self.model.columns.model_copy(update={"label": None, "labels": (), "part": None}))
+        (found,) = reader.stream(source, self.model.columns.model_copy(update=UNREAD), len(rows))
+        return found
 
     def _nearest(self, predicted: Predicted) -> Mapping[str, np.ndarray]:
         """ "nearest": the training examples whose features lie nearest."""
