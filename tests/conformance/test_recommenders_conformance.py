@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -119,3 +120,18 @@ def test_a_prior_mean_is_the_answer_without_a_history_and_fades_with_one(length:
         system = chosen.T @ chosen + 0.2 * items.numpy().T @ items.numpy() + ridge * np.eye(6)
         wanted = np.linalg.solve(system, chosen.sum(axis=0) + ridge * prior.numpy()[row])
         assert math.isclose(np.abs(found[row] - wanted).max(), 0, abs_tol=1e-9)
+
+
+@every("recommenders")
+def test_what_the_data_lack_is_said_and_nothing_fails_on_single_interactions(name: str) -> None:
+    domains, _ = tastes()
+    first = [row.indices[:1].tolist() for row in domains.target]
+    single = np.zeros((USERS, ITEMS), np.float32)
+    for row, items in enumerate(first):
+        single[row, items] = 1
+    few = replace(domains, target=csr_array(single))
+    if not usual(name).lacks(few):
+        scores = ready(name, few).scores(few.target, source_of(few))
+        assert not np.isnan(scores).any()
+    if name == "sasrec":
+        assert "two items" in usual(name).lacks(few) and "times" in usual(name).lacks(replace(domains, ordered=False))

@@ -145,6 +145,7 @@ def test_no_graph_is_exported(alone: tuple[Path, Run], tmp_path: Path) -> None:
             r"--set scratch\.\.\. would do nothing.*What is read here: backbone",
         ),
         ({"backbone": "ease", "settings": {"recommender": {"rige": 3}}}, "Did you mean 'ridge'"),
+        ({"backbone": "sasrec", "settings": {"recommender": {"heads": 5}}}, "width 64 is not a multiple of heads 5"),
     ],
 )
 def test_what_would_do_nothing_is_refused(

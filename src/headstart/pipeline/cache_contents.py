@@ -22,7 +22,7 @@ FEATURES = "features"
 HASH = "[0-9a-f]{16,}"
 PARTS = {
     "memo": (
-        "hashes and fingerprints of files",
+        "hashes and fingerprints of files, and item factors",
         re.compile(rf"[a-z-]+-\d+(-{HASH})?\.(lock|sqlite(-wal|-shm|-journal)?)"),
     ),
     "boundaries": ("where backbones can be cut", re.compile(rf"{HASH}\.json")),

@@ -16,7 +16,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from scipy.sparse import csr_array
 from torch import nn
 
@@ -60,6 +60,12 @@ class Sasrec(TrainedRecommender):
     learning_rate: float = Field(default=0.008, gt=0)
     """Peak rate; > 0."""
 
+    @model_validator(mode="after")
+    def _heads_divide_the_width(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        return self
+
     @property
     def objective(self) -> Objective:
         """The next item among negatives."""
@@ -72,8 +78,10 @@ class Sasrec(TrainedRecommender):
         return Recipe(weight_decay=0.0, warmup=0.05, patience=3, precision="float32", **how)
 
     def lacks(self, domains: Domains) -> str:
-        """An order."""
-        return "" if domains.ordered else "times: it learns from the order of histories"
+        """An order, and something that comes next."""
+        if not domains.ordered:
+            return "times: it learns from the order of histories"
+        return "" if (np.diff(domains.target.indptr) > 1).any() else "a user with two items in the target"
 
     def tries(self, domains: Domains) -> Sequence[Self]:  # noqa: ARG002
         """Little dropout and much."""
