@@ -6,15 +6,16 @@ were set by the validation users of that pair; genres, synthetic pairs and warm 
 Warm: of half of the shared users all but 1, 2, 5 or 10 interactions with videos are held out. Genres: the films of one
 genre are the source of another one's others, split in time. Safety: 20 synthetic pairs whose users' tastes agree by 0,
 0.3, 0.6 or 1; on 20 others the rule was set by which a transfer is chosen. Scale: 10 million interactions whose degrees
-are drawn from those of MovieLens.
+are drawn from those of MovieLens. Each part is a process of its own, and finished ones are kept until all are.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ import pandas as pd
 from scipy.sparse import csr_array
 
 import headstart
+from benchmarks._cells import cell
 from benchmarks._cross_domain_rivals import RIVALS, Pair, best
 from benchmarks._data import data_folder
 from benchmarks._paired import mean_interval
@@ -39,28 +41,34 @@ GENRES = (("Comedy", "Drama"), ("Action", "Adventure"), ("Thriller", "Crime"), (
 
 def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any]]:
     """All parts (`quick`: one direction, no rivals, 4 synthetic pairs, a million interactions; `full`: 20 epochs)."""
-    measured: dict[str, float | None] = {}
-    details: dict[str, Any] = {}
     epochs = 0 if quick else 20 if full else 12
-    cold = {
-        f"{a} from {b}": _cold(a, b, epochs) for a, b in (("video", "game"), ("game", "video"))[: 1 if quick else 2]
+    pairs = (("video", "game"), ("game", "video"))[: 1 if quick else 2]
+    cold = {f"{a} from {b}": _part("cold", a, b) for a, b in pairs}
+    lists = {name: found.pop("lists") for name, found in cold.items()}
+    measured: dict[str, float | None] = {
+        "recommendation.cold.over_popularity": min(100 * one["over_popularity"][1] for one in cold.values()),
+        "recommendation.cold.seconds": sum(one["seconds"] for one in cold.values()),
     }
-    measured["recommendation.cold.over_popularity"] = min(100 * one["over_popularity"][1] for one in cold.values())
-    measured["recommendation.cold.seconds"] = sum(one["seconds"] for one in cold.values())
     if epochs:
+        for a, b in pairs:
+            name = f"{a} from {b}"
+            cold[name] |= _beside(lists[name], _part("rivals", a, b, str(epochs)))
         measured["recommendation.cold.over_rivals"] = min(100 * one["over_best_rival"][0] for one in cold.values())
-    warm = _warm(quick=quick)
+    how = "quick" if quick else "normal"
+    warm = _part("warm", how)
     measured["recommendation.warm"] = min(100 * one["gain"][2] for one in warm["by_number"].values())
-    genres = {f"{a} from {b}": _genres(a, b) for a, b in GENRES[: 1 if quick else 4]}
+    genres = {f"{a} from {b}": _part("genres", a, b) for a, b in GENRES[: 1 if quick else 4]}
     measured["recommendation.genres"] = min(100 * one["gain"][2] for one in genres.values())
-    pairs = [_synthetic(n) for n in range(100, 104 if quick else 120)]
-    measured["recommendation.safety"] = 100 * float(np.mean([one["harmful"] for one in pairs]))
-    held, found = controls(_films(), quick=quick)
-    measured |= held
-    sizes, more = scale(_films(), quick=quick)
-    measured |= sizes
-    details |= {"cold": cold, "warm": warm, "genres": genres, "safety": pairs, "controls": found, "scale": more}
-    return measured, details
+    safety = _part("safety", how)["pairs"]
+    measured["recommendation.safety"] = 100 * float(np.mean([one["harmful"] for one in safety]))
+    beside = {name: _part(name, how) for name in ("controls", "scale")}
+    for found in beside.values():
+        measured |= found.pop("measured")
+    return measured, {"cold": cold, "warm": warm, "genres": genres, "safety": safety, **beside}
+
+
+def _part(*arguments: str) -> dict[str, Any]:
+    return cell("recommendation", "benchmarks.recommendation", arguments)
 
 
 def _table(name: str, **columns: Any) -> pd.DataFrame:
@@ -72,32 +80,39 @@ def _films() -> pd.DataFrame:
     return pd.read_csv(data_folder() / "data" / "rec_movielens_latest_small" / "ratings.csv.gz")
 
 
-def _cold(target: str, source: str, epochs: int) -> dict[str, Any]:
-    """The given split: a fit, its time, and the rivals on the same users."""
+def _split(target: str, source: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Both domains of the given split: of the source, users who are not shared go by numbers below 0."""
     parts = {"train": "train", "valid": "val", "test": "test"}
     frame = pd.concat([_table(f"split_{target}_{name}", part=part) for name, part in parts.items()])
     other = _table(f"split_{source}_train")
     other["user"] = other["user"].where(other["user"] < SHARED, -1 - other["user"])
+    return frame, other
+
+
+def _cold(target: str, source: str) -> dict[str, Any]:
+    """The given split: a fit, its time, and what it lists for each user of the test part."""
+    frame, other = _split(target, source)
     with tempfile.TemporaryDirectory() as folder:
         started = time.monotonic()
         run = headstart.fit(frame.astype(str), source=other.astype(str), out=Path(folder) / "run", label_curve=False)
         seconds = time.monotonic() - started
         found = _judged(run.folder)
-        lists = pd.read_csv(run.folder / "test_predictions.csv", dtype=str)
+        lists = pd.read_csv(run.folder / "test_predictions.csv", dtype=str).set_index("origin")["prediction"]
     against = {one["against"]: one["difference"] for one in found["comparisons"]}
-    result = {
+    return {
         "seconds": round(seconds, 1),
         "ndcg": found["figures"]["ndcg@10"],
         "arms": found["arms"],
         "chosen": found["chosen"],
         "candidates": found["candidates"],
         "over_popularity": [against["scratch"][end] for end in ("value", "low", "high")],
+        "lists": lists.to_dict(),
     }
-    return result | (_rivals(frame, other, lists, epochs) if epochs else {})
 
 
-def _rivals(frame: pd.DataFrame, other: pd.DataFrame, lists: pd.DataFrame, epochs: int) -> dict[str, Any]:
-    """nDCG@10 of each rival, and the difference to the best of them with its interval over users."""
+def _rivals(target: str, source: str, epochs: int) -> dict[str, Any]:
+    """nDCG@10 of each rival for each user of the test part."""
+    frame, other = _split(target, source)
     users = np.unique(np.concatenate([frame["user"], other["user"]]))
     size = len(users), int(frame["item"].max()) + 1
 
@@ -118,16 +133,24 @@ def _rivals(frame: pd.DataFrame, other: pd.DataFrame, lists: pd.DataFrame, epoch
     values, history = {}, {}
     for name, method in RIVALS.items():
         scores, curve = best(method, pair, judge, rows["val"], rows["test"], epochs)
-        values[name], history[name] = _ndcg(_first(scores), relevant["test"]), [round(value, 4) for value in curve]
-    ours = lists.assign(user=lists["origin"].str.removeprefix("user ").astype(int)).set_index("user")["prediction"]
-    listed = np.array([[int(item) for item in ours[users[row]].split(", ")] for row in rows["test"]])
-    mine = _ndcg(listed, relevant["test"])
-    top = max(values, key=lambda name: float(values[name].mean()))
+        values[name] = _ndcg(_first(scores), relevant["test"]).tolist()
+        history[name] = [round(value, 4) for value in curve]
+    wanted = {int(user): items.tolist() for user, items in zip(users[rows["test"]], relevant["test"])}
+    return {"relevant": wanted, "values": values, "validation_by_epoch": history}
+
+
+def _beside(lists: Mapping[str, str], rivals: Mapping[str, Any]) -> dict[str, Any]:
+    """Our nDCG@10 beside that of the rivals, and the difference to the best of them with its interval over users."""
+    listed = np.array([[int(item) for item in lists[f"user {user}"].split(", ")] for user in rivals["relevant"]])
+    wanted = [np.array(items) for items in rivals["relevant"].values()]
+    mine = _ndcg(listed, np.fromiter(wanted, object, len(wanted)))
+    means = {name: float(np.mean(each)) for name, each in rivals["values"].items()}
+    top = np.array(rivals["values"][max(means, key=lambda name: means[name])])
     return {
         "ours": round(float(mine.mean()), 4),
-        "rivals": {name: round(float(each.mean()), 4) for name, each in values.items()},
-        "validation_by_epoch": history,
-        "over_best_rival": list(mean_interval((mine - values[top]).tolist())),
+        "rivals": {name: round(value, 4) for name, value in means.items()},
+        "validation_by_epoch": rivals["validation_by_epoch"],
+        "over_best_rival": list(mean_interval((mine - top).tolist())),
     }
 
 
@@ -251,3 +274,22 @@ def _drawn(tastes: np.ndarray, names: np.ndarray, items: int, draws: np.random.G
     counts = draws.integers(2, 16, len(tastes))
     pairs = [(names[user], f"i{item}") for user in range(len(tastes)) for item in order[user, : counts[user]]]
     return pd.DataFrame(pairs, columns=["user", "item"])
+
+
+def _with_figures(found: tuple[dict[str, float | None], dict[str, Any]]) -> dict[str, Any]:
+    return {"measured": found[0], **found[1]}
+
+
+PARTS: dict[str, Callable[..., dict[str, Any]]] = {
+    "cold": _cold,
+    "rivals": lambda target, source, epochs: _rivals(target, source, int(epochs)),
+    "warm": lambda how: _warm(quick=how == "quick"),
+    "genres": _genres,
+    "safety": lambda how: {"pairs": [_synthetic(n) for n in range(100, 104 if how == "quick" else 120)]},
+    "controls": lambda how: _with_figures(controls(_films(), quick=how == "quick")),
+    "scale": lambda how: _with_figures(scale(_films(), quick=how == "quick")),
+}
+
+
+if __name__ == "__main__":
+    print(json.dumps(PARTS[sys.argv[1]](*sys.argv[2:])))
