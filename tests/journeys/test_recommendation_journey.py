@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import headstart
-from headstart.kernel.errors import DataError, HeadstartError, SettingsError
+from headstart.kernel.errors import DataError, HeadstartError, SettingsError, TrainingError
 from headstart.verbs.export import export
 from headstart.verbs.run import Run
 from interaction_tables import domains, item_pictures, item_table, save_domains
@@ -195,6 +195,12 @@ def test_what_comes_next_is_learnt_from_the_order_of_histories(tmp_path: Path) -
     assert [run.predict(one)["prediction"].item() for one in (there, back)] == ["i7", "i2"]
     again = headstart.load(run.folder)
     assert isinstance(again, Run) and again.predict(back)["prediction"].item() == "i2"
+
+
+def test_a_training_that_diverges_is_named(tmp_path: Path) -> None:
+    films, _ = save_domains(tmp_path)
+    with pytest.raises(TrainingError, match="Try a lower learning rate"):
+        headstart.fit(films, out=tmp_path / "run", backbone="sasrec", settings={"recommender": {"learning_rate": 1e30}})
 
 
 def test_recommenders_are_ranked_without_a_model(tmp_path: Path) -> None:

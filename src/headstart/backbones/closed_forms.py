@@ -1,8 +1,8 @@
-"""Closed forms over interactions as one backbone, whose features are the scores of a catalogue of items.
+"""Recommenders as one backbone, whose features are the scores of a catalogue of items.
 
-There is no network: a fit solves each of the plug-ins in `recommenders/` and keeps the best one for users with a
-history in the domain, and the best one for users who only have one in the source domain. Every run with it is a source
-for other domains: it keeps the histories that it learnt from.
+Nothing is pretrained and no features are kept: a fit solves or trains each of the plug-ins in `recommenders/` and keeps
+the best one for users with a history in the domain, and the best one for users who only have one in the source domain.
+Every run with it is a source for other domains: it keeps the histories that it learnt from.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class ClosedForms(Settings):
     modality: ClassVar[str] = "interactions"
 
     reference: str = NAME
-    """'closed_forms' for all, or recommenders joined by '+', such as 'ease+ials'; see `headstart help recommenders`."""
+    """'closed_forms' for all, or recommenders joined by '+', such as 'ease+ials'; see `headstart help recommender`."""
     warm: dict[str, Any] = {}
     """What was chosen for users with a history: {"plugin", "settings"}."""
     cold: dict[str, Any] = {}
@@ -70,7 +70,7 @@ class ClosedForms(Settings):
     @classmethod
     def automatic(cls) -> tuple[str, str] | None:
         """Always."""
-        return NAME, "all closed forms are solved, and validation chooses"
+        return NAME, "all recommenders are solved or trained, and validation chooses"
 
     def load(self) -> Backbone:
         """None is solved yet."""

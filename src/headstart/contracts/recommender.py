@@ -136,7 +136,7 @@ class Part:
 
 @runtime_checkable
 class HasCandidates(Protocol):
-    """A backbone that is solved from interactions rather than trained, and scores a catalogue of items."""
+    """A backbone that is solved or trained anew on all interactions, and scores a catalogue of items."""
 
     methods: tuple[str, ...]
     """Plug-in names of the recommenders that a fit chooses from."""

@@ -45,7 +45,7 @@ from headstart.contracts.task_capabilities import Foresight
 from headstart.engine.frozen.disk_cache import DiskCache
 from headstart.evidence.comparison import compare, figures
 from headstart.kernel import registry
-from headstart.kernel.errors import DataError, SettingsError
+from headstart.kernel.errors import DataError, SettingsError, TrainingError
 from headstart.kernel.randomness import draw_seed
 from headstart.kernel.user_settings import build
 from headstart.pipeline.arms import model_with
@@ -182,6 +182,21 @@ class Fit:
         tells_cold = recommender.serves_cold or not recommender.informed
         return [group for group in self.groups if group == WARM or tells_cold]
 
+    def all_tried(self) -> dict[str, list[Tried]]:
+        """Every recommender by group of users; of several, one whose training fails is left out and told of."""
+        found: dict[str, list[Tried]] = {group: [] for group in self.groups}
+        for recommender in self.candidates():
+            self.context.reporter.say(f"{recommender.title} is solved or trained")
+            try:
+                for group, tried in self.tried(recommender).items():
+                    found[group].append(tried)
+            except TrainingError as error:
+                if len(self.backbone.methods) == 1:
+                    raise
+                lost = Decision(what=registry.name_of(recommender), value=LEFT_OUT, reason=str(error))
+                self.context.log.tell(f"{recommender.title} is left out: {error}", lost)
+        return found
+
     def tried(self, recommender: Recommender) -> dict[str, Tried]:
         """The recommender at the settings that suit each group best on validation."""
         best: dict[str, Tried] = {}
@@ -208,12 +223,8 @@ def _users(examples: Examples) -> pa.Array:
 def recommender_arms(context: FitContext) -> Arms:
     """The chosen recommenders first, then no transfer, the best other control, and popularity."""
     fit = Fit(context)
-    found: dict[str, list[Tried]] = {group: [] for group in fit.groups}
     with context.budget.step("solving and tuning on validation"):
-        for recommender in fit.candidates():
-            context.reporter.say(f"Solving {recommender.title}")
-            for group, tried in fit.tried(recommender).items():
-                found[group].append(tried)
+        found = fit.all_tried()
     if not any(found.values()):
         raise DataError(f"none of {', '.join(fit.backbone.methods)} can be solved on these data")
     found = {group: tried for group, tried in found.items() if tried}  # popularity is for the others

@@ -36,7 +36,7 @@ def rank_recommenders(begun: Staged, plan: Plan, references: Sequence[str], repo
     found = ready(begun, plan.model_copy(update={"backbone": "+".join(references) or AUTO}), Budget(), log)
     features = nothing_extracted(plain_runner())
     fit = Fit(FitContext(plan, found.data, found.backbone, features, None, reporter, log=log))
-    tried = [one for recommender in fit.candidates() for group, one in fit.tried(recommender).items() if group == WARM]
+    tried = fit.all_tried().get(WARM, [])
     skipped = tuple(Skipped(reference=one.what, reason=one.reason) for one in log.made if one.value == LEFT_OUT)
     if not tried:
         raise DataError(f"no recommender can be ranked. {'; '.join(f'{s.reference}: {s.reason}' for s in skipped)}")
