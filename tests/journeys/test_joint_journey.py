@@ -14,9 +14,11 @@ from small_data import photo_folder
 
 import headstart
 from headstart.contracts.panels import Picture
+from headstart.engine.frozen.infer import Predictor
 from headstart.kernel.errors import DataError, HeadstartError, SettingsError
+from headstart.tasks.joint.task import WindowedJoint
 from masked_pictures import save_pairs
-from tagged_texts import tagged_texts
+from tagged_texts import examples_of, span, tagged_texts
 from tiny_text_models import save_tiny
 
 NAMES = ["kind", "size", "marks"]
@@ -196,3 +198,26 @@ def test_masks_or_boxes_of_some_pictures_stand_beside_classes_of_others(kind: st
     run.predict(photos, out=tmp_path / "found.csv")
     written = {"mask": "legend.json", "boxes": "coco.json"}[kind]
     assert (tmp_path / "found" / kind / written).is_file()
+
+
+def test_long_texts_are_read_in_windows_by_spans_and_classes(tmp_path: Path) -> None:
+    examples = tagged_texts(40)
+    texts = examples.column("text")
+    long = [text + " and so on" * (12 if number % 2 else 1) for number, text in enumerate(texts)]
+    ends = [[*some, span(len(one) - 2, len(one), "place")] for some, one in zip(examples.column("spans"), long)]
+    topics = ["one" if number % 2 else "other" for number in range(40)]
+    data = pd.DataFrame({"text": long, "spans": pd.Series(ends, dtype=object), "topic": topics})
+    settings: dict[str, Any] = {"tuning": {"epochs": 1}, "backbone": {"max_length": 16}}
+    asked: dict[str, Any] = {"label": ["topic", "spans"], "scratch": False, "label_curve": False, "tuning": "full"}
+    backbone = str(save_tiny(tmp_path / "tiny", "bert"))
+    run = headstart.fit(data, text="text", out=tmp_path / "run", backbone=backbone, settings=settings, **asked)
+    model = run.model
+    windows = model.task.cut(examples_of(long, ends), model.backbone)
+    assert isinstance(model.task, WindowedJoint) and len(windows.owner) > 60, "long texts are cut"
+    predicted = Predictor(model)(examples_of(long, ends)).prediction
+    words = [len(one.split()) for one in long]
+    assert [len(one) for one in predicted.columns["spans.words"]] == words, "words behind the first window are tagged"
+    pieces = Predictor(model)(windows.examples).prediction.columns["topic.logits"]
+    means = [pieces[windows.owner == row].mean(axis=0) for row in range(40)]
+    assert predicted.columns["topic.logits"] == pytest.approx(np.array(means), abs=1e-4)
+    assert run.metrics["test"]["topic.accuracy"]["n"] == len(pd.read_csv(run.folder / "test_predictions.csv"))

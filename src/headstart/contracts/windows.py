@@ -26,9 +26,12 @@ class Windows:
         return Windows(self.examples.take(rows), self.owner[rows], self.items[rows])
 
     def targets(self, whole: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
-        """The ragged targets of the examples, cut."""
+        """The ragged targets of the examples, cut; of any other each piece has that of its example."""
         found = {}
         for name, values in whole.items():
+            if values.dtype != object:
+                found[name] = values[self.owner]
+                continue
             column = np.empty(len(self.owner), dtype=object)
             for piece, (row, (first, stop)) in enumerate(zip(self.owner, self.items)):
                 column[piece] = values[row][first:stop]

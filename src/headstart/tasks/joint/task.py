@@ -16,6 +16,7 @@ import torch
 from pydantic import Field, field_serializer
 from torch import Tensor, nn
 
+from headstart.contracts.backbone import Backbone
 from headstart.contracts.bound_task import bound_task, suited_tasks
 from headstart.contracts.computed_outputs import answering
 from headstart.contracts.examples import SEVERAL, Examples
@@ -42,9 +43,11 @@ from headstart.contracts.task_capabilities import (
     Extends,
     Remarks,
     Sampled,
+    Windowed,
     learnt_of,
     made_of_sums,
 )
+from headstart.contracts.windows import Windows
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError, SettingsError, unknown
 from headstart.kernel.settings import Settings
@@ -334,6 +337,36 @@ class BoundJoint(BoundTask):
         )
 
 
+class WindowedJoint(BoundJoint):
+    """Tasks of texts, one of which cuts those that are longer than a backbone reads, such as spans.
+
+    The pieces of a text have its labels of the other tasks, which mean their scores over the pieces.
+    """
+
+    def cut(self, examples: Examples, backbone: Backbone) -> Windows | None:
+        """Return the pieces of long texts, as the task that cuts has them."""
+        name, task = self._cutting()
+        return task.cut(examples.of_label(name), backbone)
+
+    def merged(self, prediction: Prediction, windows: Windows) -> Prediction:
+        """Join the pieces of each text."""
+        cutting, task = self._cutting()
+        _, first, counts = np.unique(windows.owner, return_index=True, return_counts=True)
+        found = {
+            name: {
+                column: np.add.reduceat(values, first) / counts.reshape(-1, *[1] * (values.ndim - 1))
+                for column, values in prediction_of(name, prediction).columns.items()
+            }
+            for name in self.tasks
+            if name != cutting
+        }
+        found[cutting] = dict(task.merged(prediction_of(cutting, prediction), windows).columns)
+        return Prediction(joined({name: found[name] for name in self.tasks}))
+
+    def _cutting(self) -> tuple[str, Windowed]:
+        return next((name, task) for name, task in self.tasks.items() if isinstance(task, Windowed))
+
+
 class SolvedJoint(BoundJoint):
     """Tasks all of whose linear heads can be solved for on pooled features."""
 
@@ -345,7 +378,8 @@ class SolvedJoint(BoundJoint):
 
 def _kind(tasks: Mapping[str, BoundTask]) -> type[BoundJoint]:
     solved = all(isinstance(task, ClosedForm) and not isinstance(task, Sampled) for task in tasks.values())
-    return SolvedJoint if solved else BoundJoint
+    cuts = any(isinstance(task, Windowed) and task.needs.features == "tokens" for task in tasks.values())
+    return SolvedJoint if solved else WindowedJoint if cuts else BoundJoint
 
 
 def _by_rarest(tasks: Mapping[str, Any], examples: Examples) -> SplitPolicy:
