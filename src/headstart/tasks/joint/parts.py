@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from headstart.contracts.examples import SEVERAL, Examples
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.target_kinds import Unplaced
 from headstart.contracts.targets import WEIGHT
-from headstart.contracts.task import Targets
+from headstart.contracts.task import SplitPolicy, Targets
 from headstart.kernel.errors import DataError
 from headstart.tasks._label_kinds import kind_of
 
@@ -69,3 +69,29 @@ def labelled(examples: Examples, name: str) -> tuple[Examples, np.ndarray]:
     sets = bool(alone.schema.separator)
     rows = [row for row, value in enumerate(values) if value is not None and (sets or kind_of(value) != "missing")]
     return alone.take(rows), np.array(rows, np.int64)
+
+
+def by_rarest(tasks: Mapping[str, Any], examples: Examples) -> SplitPolicy:
+    """Number the classes of all tasks one after the other from 1; 0 is an example without any label."""
+    names, held = ["no label"], [list[int]() for _ in range(len(examples))]
+    for name, task in tasks.items():
+        alone, rows = labelled(examples, name)
+        if not len(rows):
+            continue
+        policy = task.split_policy(alone)
+        classes = policy.strata[:, None].tolist() if policy.held is None else policy.held
+        for row, some in zip(rows.tolist(), classes):
+            held[row] += [len(names) + one for one in some]
+        names += [f"{name}: {one}" for one in policy.names]
+    counts = np.bincount([one for some in held for one in some], minlength=len(names))
+    held = [some or [0] for some in held]
+    return SplitPolicy(np.array([min(some, key=lambda one: counts[one]) for some in held]), names, held)
+
+
+def placed(values: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
+    """Return values (known, ...) at their rows of so many; elsewhere 0, or in the place of an object another example's."""
+    filled = np.zeros((count, *values.shape[1:]), values.dtype)
+    if values.dtype == object:
+        filled[:] = [values[0]] * count
+    filled[rows] = values
+    return filled

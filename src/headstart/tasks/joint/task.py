@@ -56,10 +56,12 @@ from headstart.tasks.joint.metrics import joint_metrics, primaries_of
 from headstart.tasks.joint.parts import (
     KNOWN,
     KNOWN_OR_NOT,
+    by_rarest,
     joined,
     known_in,
     label_columns,
     labelled,
+    placed,
     prediction_of,
     targets_of,
     within,
@@ -87,7 +89,7 @@ class Joint(Settings):
 
     def split_policy(self, examples: Examples) -> SplitPolicy:
         """Keep the rarest class of each example in proportion, whichever task it is of."""
-        return _by_rarest({name: task for name, (task, _) in self._each(examples).items()}, examples)
+        return by_rarest({name: task for name, (task, _) in self._each(examples).items()}, examples)
 
     def bind(self, examples: Examples, backbone: FeatureSource) -> BoundJoint:
         """Bind each task to the examples with its label.
@@ -175,7 +177,7 @@ class BoundJoint(BoundTask):
 
     def split_policy(self, examples: Examples) -> SplitPolicy:
         """Keep the rarest class of each example in proportion."""
-        return _by_rarest(self.tasks, examples)
+        return by_rarest(self.tasks, examples)
 
     def extended(self, examples: Examples, backbone: FeatureSource) -> Self:
         """Extend each task that has labels here. Raises DataError as they do, or where one cannot go on."""
@@ -198,8 +200,8 @@ class BoundJoint(BoundTask):
         for name, task in self.tasks.items():
             alone, rows = labelled(examples, name)
             own = task.targets(alone) if len(rows) else {}
-            placed = {key: _placed(values, rows, len(examples)) for key, values in own.items() if key != WEIGHT}
-            found[name] = {**placed, KNOWN: _placed(np.ones(len(rows), np.float32), rows, len(examples))}
+            filled = {key: placed(values, rows, len(examples)) for key, values in own.items() if key != WEIGHT}
+            found[name] = {**filled, KNOWN: placed(np.ones(len(rows), np.float32), rows, len(examples))}
         if not any(bool(own[KNOWN].any()) for own in found.values()):
             raise DataError(f"none of the {len(examples)} examples has a label of {' or '.join(self.tasks)}")
         return {**joined(found), **examples.weights()}
@@ -380,32 +382,6 @@ def _kind(tasks: Mapping[str, BoundTask]) -> type[BoundJoint]:
     solved = all(isinstance(task, ClosedForm) and not isinstance(task, Sampled) for task in tasks.values())
     cuts = any(isinstance(task, Windowed) and task.needs.features == "tokens" for task in tasks.values())
     return SolvedJoint if solved else WindowedJoint if cuts else BoundJoint
-
-
-def _by_rarest(tasks: Mapping[str, Any], examples: Examples) -> SplitPolicy:
-    """The classes of all tasks, numbered one after the other from 1; 0 is an example without any label."""
-    names, held = ["no label"], [list[int]() for _ in range(len(examples))]
-    for name, task in tasks.items():
-        alone, rows = labelled(examples, name)
-        if not len(rows):
-            continue
-        policy = task.split_policy(alone)
-        classes = policy.strata[:, None].tolist() if policy.held is None else policy.held
-        for row, some in zip(rows.tolist(), classes):
-            held[row] += [len(names) + one for one in some]
-        names += [f"{name}: {one}" for one in policy.names]
-    counts = np.bincount([one for some in held for one in some], minlength=len(names))
-    held = [some or [0] for some in held]
-    return SplitPolicy(np.array([min(some, key=lambda one: counts[one]) for some in held]), names, held)
-
-
-def _placed(values: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
-    """Values (known, ...) at their rows of so many; elsewhere 0, or in the place of an object another example's."""
-    filled = np.zeros((count, *values.shape[1:]), values.dtype)
-    if values.dtype == object:
-        filled[:] = [values[0]] * count
-    filled[rows] = values
-    return filled
 
 
 def _restored(entry: Mapping[str, Any]) -> BoundTask:
