@@ -11,8 +11,8 @@ from headstart.contracts.examples import SEVERAL, Examples
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.target_kinds import Unplaced
 from headstart.contracts.targets import WEIGHT
-from headstart.contracts.task import SplitPolicy, Targets
-from headstart.kernel.errors import DataError
+from headstart.contracts.task import BoundTask, Needs, SplitPolicy, Targets
+from headstart.kernel.errors import DataError, SettingsError
 from headstart.tasks._label_kinds import kind_of
 
 V = TypeVar("V")
@@ -89,9 +89,17 @@ def by_rarest(tasks: Mapping[str, Any], examples: Examples) -> SplitPolicy:
 
 
 def placed(values: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
-    """Return values (known, ...) at their rows of so many; elsewhere 0, or in the place of an object another example's."""
+    """Return values (known, ...) at their rows of so many; elsewhere is 0, or in an object's place that of another."""
     filled = np.zeros((count, *values.shape[1:]), values.dtype)
     if values.dtype == object:
         filled[:] = [values[0]] * count
     filled[rows] = values
     return filled
+
+
+def require_alike(tasks: Mapping[str, BoundTask]) -> None:
+    """Refuse tasks whose heads need different features."""
+    needs = {name: task.needs for name, task in tasks.items() if task.needs != Needs()}
+    if len(set(needs.values())) > 1:
+        named = " and ".join(f"'{name}' ({need.features})" for name, need in needs.items())
+        raise SettingsError(f"the tasks {named} need different features of the backbone. Fit one without the others.")

@@ -63,6 +63,7 @@ from headstart.tasks.joint.parts import (
     labelled,
     placed,
     prediction_of,
+    require_alike,
     targets_of,
     within,
 )
@@ -103,7 +104,7 @@ class Joint(Settings):
             alone, rows = labelled(examples, name)
             tasks[name], reasons[name] = bound_task(task, alone, backbone), reason
             shares[name] = len(rows) / len(examples)
-        _require_alike(tasks)
+        require_alike(tasks)
         return _kind(tasks)(settings=self, tasks=tasks, shares=shares, reasons=reasons)
 
     def restore(self, learnt: Mapping[str, Any]) -> BoundJoint:
@@ -387,14 +388,6 @@ def _kind(tasks: Mapping[str, BoundTask]) -> type[BoundJoint]:
 def _restored(entry: Mapping[str, Any]) -> BoundTask:
     task: Task = build(registry.plugin("tasks", entry["plugin"]), entry["settings"], where="task")
     return task.restore(entry["learnt"])
-
-
-def _require_alike(tasks: Mapping[str, BoundTask]) -> None:
-    """Refuse tasks whose heads need different features."""
-    needs = {name: task.needs for name, task in tasks.items() if task.needs != Needs()}
-    if len(set(needs.values())) > 1:
-        named = " and ".join(f"'{name}' ({need.features})" for name, need in needs.items())
-        raise SettingsError(f"the tasks {named} need different features of the backbone. Fit one without the others.")
 
 
 def _nothing(outputs: Tensors) -> Tensor:
