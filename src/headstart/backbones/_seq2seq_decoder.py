@@ -17,7 +17,7 @@ from transformers import LogitsProcessorList
 from transformers.modeling_outputs import BaseModelOutput
 
 from headstart.contracts.features import Features
-from headstart.contracts.generation import Change, Decoding, Scored
+from headstart.contracts.generation import Change, Decoding, Never, Scored
 from headstart.contracts.targets import PADDED_TARGET
 from headstart.kernel.errors import BackboneError
 
@@ -55,13 +55,30 @@ class Seq2SeqDecoder:
         decoder = self._model.get_decoder()  # it is no stage itself, and drops out where some of it trains
         decoder.training = any(part.training for part in decoder.modules() if part is not decoder)
         with self._watched() as seen:
-            found = self._model(
-                encoder_outputs=BaseModelOutput(last_hidden_state=features.tokens),
-                attention_mask=features.mask,
-                decoder_input_ids=self.shifted(tokens),
-                use_cache=False,
-            )
-        return Scored(found.logits, seen[-1])
+            logits = self.after(features, self.shifted(tokens))
+        return Scored(logits, seen[-1])
+
+    def after(self, features: Features, written: Tensor) -> Tensor:
+        """Logits (batch, tokens, vocabulary) of what follows each token of the decoder's inputs."""
+        found: Tensor = self._model(
+            encoder_outputs=BaseModelOutput(last_hidden_state=features.tokens),
+            attention_mask=features.mask,
+            decoder_input_ids=written,
+            use_cache=False,
+        ).logits
+        return found
+
+    def begins(self) -> tuple[int, ...]:
+        """The token that the decoder begins with, and the one that says the language where one is forced."""
+        start = int(self.shifted(torch.from_numpy(self.encode(["a"])[0])[None])[0, 0])
+        forced = self.language_token() if self._language else self._model.generation_config.forced_bos_token_id
+        return (start,) if forced is None else (start, int(forced))
+
+    def never(self) -> Never:
+        """What the model's configuration of generation says."""
+        said = self._model.generation_config
+        words = [word[0] for word in said.bad_words_ids or () if len(word) == 1]
+        return Never(anywhere=(*(said.suppress_tokens or ()), *words), first=tuple(said.begin_suppress_tokens or ()))
 
     def generate(self, features: Features, decoding: Decoding, change: Change | None = None) -> Tensor:
         """Texts (batch, tokens) int64 by the library's beam search, behind the token that the decoder begins with."""

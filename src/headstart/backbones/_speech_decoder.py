@@ -57,15 +57,23 @@ class SpeechDecoder(Seq2SeqDecoder):
         """Logits (batch, tokens, vocabulary) and the states that they are made of, by teacher forcing."""
         decoder = self._model.get_decoder()  # it is no stage itself, and drops out where some of it trains
         decoder.training = any(part.training for part in decoder.modules() if part is not decoder)
-        before = torch.cat([self._begun(features), tokens[:, :-1]], dim=1)
-        found = decoder(
-            input_ids=before.masked_fill(before == PADDED_TARGET, self.pad),
-            encoder_hidden_states=features.tokens,
-            use_cache=False,
-            **({"encoder_attention_mask": features.mask} if self._masked else {}),
-        )
-        states = found[0][:, len(self._prefix) - 1 :]
+        states = self._states_after(features, self.shifted(tokens))[:, len(self._prefix) - 1 :]
         return Scored(self._model.get_output_embeddings()(states), states)
+
+    def begins(self) -> tuple[int, ...]:
+        """The prefix."""
+        return self._prefix
+
+    def shifted(self, tokens: Tensor) -> Tensor:
+        """The decoder's inputs (batch, prefix + tokens - 1) for texts that are padded with `PADDED_TARGET`."""
+        prefix = torch.tensor(self._prefix, device=tokens.device).expand(len(tokens), -1)
+        before = torch.cat([prefix, tokens[:, :-1]], dim=1)
+        return before.masked_fill(before == PADDED_TARGET, self.pad)
+
+    def after(self, features: Features, written: Tensor) -> Tensor:
+        """Logits (batch, tokens, vocabulary) of what follows each token of the decoder's inputs."""
+        found: Tensor = self._model.get_output_embeddings()(self._states_after(features, written))
+        return found
 
     def generate(self, features: Features, decoding: Decoding, change: Change | None = None) -> Tensor:
         """Texts (batch, tokens) int64 by the library's search, behind the prefix."""
@@ -85,6 +93,15 @@ class SpeechDecoder(Seq2SeqDecoder):
         search["logits_processor"].append(WhisperTimeStampLogitsProcessor(rules, len(prefix)))
         rows = self._found(features, prefix, search).cpu().numpy()
         return [self._phrases(row) for row in rows]
+
+    def _states_after(self, features: Features, written: Tensor) -> Tensor:
+        found: Tensor = self._model.get_decoder()(
+            input_ids=written,
+            encoder_hidden_states=features.tokens,
+            use_cache=False,
+            **({"encoder_attention_mask": features.mask} if self._masked else {}),
+        )[0]
+        return found
 
     def _found(self, features: Features, prefix: Sequence[int], search: dict[str, Any]) -> Tensor:
         found: Tensor = GenerationMixin.generate(

@@ -41,6 +41,14 @@ class Scored(NamedTuple):
     """(batch, tokens, width): what the logits are made of."""
 
 
+class Never(Settings):
+    """Tokens that a decoder does not write."""
+
+    anywhere: tuple[int, ...] = ()
+    first: tuple[int, ...] = ()
+    """Not as the first one."""
+
+
 Change = Callable[[Tensor, Tensor], Tensor]
 """(states (rows, width), scores (rows, vocabulary)) of a step -> other scores."""
 
@@ -61,6 +69,22 @@ class Decoder(Protocol):
 
     def decode(self, tokens: Sequence[np.ndarray]) -> list[str]:
         """Return token ids as texts, without what is no part of a text."""
+        ...
+
+    def begins(self) -> tuple[int, ...]:
+        """Return the tokens that every text begins with, which are given."""
+        ...
+
+    def shifted(self, tokens: Tensor) -> Tensor:
+        """Return the decoder's inputs (batch, given + tokens - 1) for texts that are padded with `PADDED_TARGET`."""
+        ...
+
+    def after(self, features: Features, written: Tensor) -> Tensor:
+        """Return the logits (batch, tokens, vocabulary) of what follows each token of the decoder's inputs."""
+        ...
+
+    def never(self) -> Never:
+        """Return the tokens that are not written."""
         ...
 
     def scored(self, features: Features, tokens: Tensor) -> Scored:

@@ -16,7 +16,7 @@ from headstart.contracts.model import Model
 from headstart.contracts.prediction import Prediction
 from headstart.engine.exported.whole_graph import graph_of
 from headstart.pipeline.data import reader_of
-from headstart.pipeline.exporting.gate import Compared, Prepared, compare_all, prepared
+from headstart.pipeline.exporting.gate import Compared, Prepared, compare_all, deciding, prepared
 
 OLD = Path(__file__).parents[2] / "journeys" / "old_runs"
 Arrays = Mapping[str, np.ndarray]
@@ -54,7 +54,7 @@ def held(
         spoil(found)
         return found
 
-    return compare_all(model, graph, compute, batches)
+    return compare_all(graph, compute, batches, deciding(model))
 
 
 def flipped(found: dict[str, np.ndarray]) -> None:

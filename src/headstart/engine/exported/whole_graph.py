@@ -86,7 +86,7 @@ def graph_of(model: Model, state: State, inputs: Tensors) -> Graph:
         raise CannotExport(f"the outputs of the task '{registry.name_of(task)}' are not tensors alone")
     example = (state.hidden, *state.context.values(), *(inputs[name] for name in asked))
     names = (HIDDEN, *state.context, *asked)
-    axes = (*_axes(state), *({0: "batch", 1: name} if inputs[name].ndim > 1 else {0: "batch"} for name in asked))
+    axes = (*axes_of(state), *({0: "batch", 1: name} if inputs[name].ndim > 1 else {0: "batch"} for name in asked))
     return Graph(module.eval(), names, tuple(first), example, axes)
 
 
@@ -96,8 +96,8 @@ def decoded(task: BoundTask, outputs: Tensors, inputs: Tensors) -> Prediction:
     return answering(task, outputs).predict(nn.Identity(), Features(torch.empty(len(some), 0)), inputs)
 
 
-def _axes(state: State) -> tuple[Mapping[int, str], ...]:
-    """The axes that vary: the batch's, and the length's of whatever has one."""
+def axes_of(state: State) -> tuple[Mapping[int, str], ...]:
+    """Return the axes of a batch that vary: the batch's, and the length's of whatever has one."""
     has_length = LENGTH_MASK in state.context
     return tuple(
         {0: "batch", 1: "length"} if has_length and name != f"context.{BESIDE}" and value.ndim > 1 else {0: "batch"}

@@ -19,6 +19,7 @@ import numpy as np
 from safetensors.numpy import load_file, save
 
 from headstart.contracts.exporter import Arrays, CannotExport, Compute, Exporter
+from headstart.contracts.generation import Never
 from headstart.contracts.model_files import PluginEntry, TaskEntry
 from headstart.kernel import registry
 from headstart.kernel.errors import HeadstartError, RunError, SettingsError
@@ -55,6 +56,19 @@ class GateFigures(Settings):
     """Change of the primary metric by int8 with its paired 95 % interval; negative is worse."""
 
 
+class Writes(Settings):
+    """What a search for a text must know: it begins with `begins` and asks the decoder for what follows until `end`."""
+
+    begins: tuple[int, ...]
+    end: int
+    pad: int
+    longest: int
+    """Tokens of a text at most."""
+    beams: int
+    length_penalty: float
+    never: Never
+
+
 class Exported(Settings):
     """Contents of export.json."""
 
@@ -74,6 +88,9 @@ class Exported(Settings):
     calibration: dict[str, float]
     """Temperature, thresholds."""
     gate: GateFigures
+    parts: tuple[str, ...] = ()
+    """Folders of the graphs of a model that writes, exports themselves; it has no other graph."""
+    writes: Writes | None = None
     notes: tuple[str, ...] = ()
     versions: dict[str, str]
     """Of the libraries it was written with."""

@@ -38,6 +38,20 @@ print("The golden inputs give their outputs.")
 """
 
 
+_PARTS = '''"""Replay the golden inputs of all parts of this export: python check.py. It needs numpy and the runtime."""
+import runpy
+from pathlib import Path
+
+for part in PARTS:
+    runpy.run_path(str(Path(__file__).resolve().parent / part / "check.py"))
+'''
+
+
+def check_file_of_parts(parts: tuple[str, ...]) -> str:
+    """Return the program for an export of several graphs."""
+    return _PARTS.replace("PARTS", repr(parts))
+
+
 def check_file(checker: str, tolerance: float) -> str:
     """Return the program, around a runtime's function `load`."""
     return _BEFORE + checker + _AFTER.replace("TOLERANCE", str(tolerance))

@@ -7,7 +7,7 @@ may change where all outputs of its example agree within 1e-4 of their size: tha
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
 from typing import Any, NamedTuple
@@ -110,7 +110,11 @@ def arrays_of(graph: Graph, batch: Prepared) -> Arrays:
     return {name: np.ascontiguousarray(value.numpy()) for name, value in zip(graph.inputs, (*batch.tensors, *asked))}
 
 
-def compare_all(model: Model, graph: Graph, compute: Compute, batches: Sequence[Prepared]) -> Compared:
+Decide = Callable[[Arrays, Prepared], tuple[Prediction | None, Sequence[Any]]]
+"""(outputs, batch) -> the predictions of the batch, where outputs are enough for any, and each example's decision."""
+
+
+def compare_all(graph: Graph, compute: Compute, batches: Sequence[Prepared], decide: Decide) -> Compared:
     """Run both sides on all batches. Raises CannotExport where the graph fails or has other shapes."""
     found = Compared()
     for batch in batches:
@@ -119,13 +123,24 @@ def compare_all(model: Model, graph: Graph, compute: Compute, batches: Sequence[
             values = graph.module(*[torch.from_numpy(array) for array in arrays.values()])
         expected = {name: value.numpy() for name, value in zip(graph.outputs, values)}
         given = compute(arrays)
-        _note(found, model, batch, expected, given)
+        _note(found, batch, expected, given, decide)
     if not found.rows:
         raise CannotExport("no validation example can be read")
     return found
 
 
-def _note(found: Compared, model: Model, batch: Prepared, expected: Arrays, given: Arrays) -> None:
+def deciding(model: Model) -> Decide:
+    """Decide as a model does."""
+
+    def decide(outputs: Arrays, batch: Prepared) -> tuple[Prediction, Sequence[Any]]:
+        tensors = {name: torch.from_numpy(np.array(value)) for name, value in outputs.items()}
+        prediction = decoded(model.task, tensors, batch.asked)
+        return prediction, decisions(model.task, prediction, model.calibration)
+
+    return decide
+
+
+def _note(found: Compared, batch: Prepared, expected: Arrays, given: Arrays, decide: Decide) -> None:
     close = np.ones(len(batch.rows), bool)
     for name, ours in expected.items():
         theirs = given.get(name)
@@ -140,18 +155,14 @@ def _note(found: Compared, model: Model, batch: Prepared, expected: Arrays, give
         found.norm[name] = found.norm.get(name, 0.0) + float((ours**2).sum())
         axes = tuple(range(1, ours.ndim))
         close &= np.abs(apart).max(axis=axes, initial=0.0) <= TIE * np.abs(ours).max(axis=axes, initial=1e-12)
-    both = [_prediction(model.task, arrays, batch) for arrays in (expected, given)]
-    mine, other = (decisions(model.task, one, model.calibration) for one in both)
-    different = np.array([one != another for one, another in zip(mine, other)], bool)
+    (mine, ours), (other, theirs) = decide(expected, batch), decide(given, batch)
+    different = np.array([one != another for one, another in zip(ours, theirs)], bool)
     found.changed += batch.rows[different & ~close].tolist()
     found.ties += int((different & close).sum())
-    found.ours.append(both[0])
-    found.theirs.append(both[1])
+    if mine is not None and other is not None:
+        found.ours.append(mine)
+        found.theirs.append(other)
     found.rows.append(batch.rows)
-
-
-def _prediction(task: BoundTask, outputs: Arrays, batch: Prepared) -> Prediction:
-    return decoded(task, {name: torch.from_numpy(np.array(value)) for name, value in outputs.items()}, batch.asked)
 
 
 def decisions(task: BoundTask, prediction: Prediction, calibration: Calibration) -> list[list[Any]]:

@@ -19,7 +19,7 @@ from headstart.contracts.metric import SHARE
 from headstart.contracts.model import Model
 from headstart.evidence.comparison import compare
 from headstart.kernel.errors import DataError
-from headstart.pipeline.exporting.gate import Compared, Prepared, arrays_of, compare_all
+from headstart.pipeline.exporting.gate import Compared, Prepared, arrays_of, compare_all, deciding
 from headstart.pipeline.prepare import codes
 
 CALIBRATED = 300
@@ -56,7 +56,7 @@ def quantised(
         try:
             exporter.quantise(folder, inputs, graph.inputs)
             compute = exporter.open(folder, graph.inputs, graph.outputs)
-            drop = _drop(model, compare_all(model, graph, compute, batches), examples, seed)
+            drop = _drop(model, compare_all(graph, compute, batches, deciding(model)), examples, seed)
             fault = _fault(model, drop, plain, examples)
         except (CannotExport, DataError) as error:
             fault = str(error)

@@ -1,0 +1,133 @@
+"""Models that write texts, exported as two graphs: the encoder, and the decoder for the tokens written so far.
+
+Both are exports of their own, in folders of these names. The decoder is compared on the texts that the model itself
+writes for validation examples: where it gives each next token the same score, every search finds the same texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from headstart.contracts.carriers import State
+from headstart.contracts.exporter import Arrays, CannotExport, Exporter
+from headstart.contracts.generation import Decoder, DecoderHead, Decoding
+from headstart.contracts.model import Model
+from headstart.engine.exported.encoder_decoder import LOGITS, decoder_graph, decoder_inputs, encoder_graph
+from headstart.kernel import registry
+from headstart.kernel.files import write_atomic
+from headstart.pipeline.exporting.artefact import CHECKER, Exported, GateFigures, Writes
+from headstart.pipeline.exporting.check_file import check_file_of_parts
+from headstart.pipeline.exporting.gate import SIZES, Prepared, arrays_of
+from headstart.pipeline.exporting.one_graph import (
+    described,
+    hashes,
+    passing,
+    write_around,
+    write_description,
+    write_preparation,
+)
+from headstart.pipeline.exporting.quantised import Quantised
+from headstart.pipeline.exporting.replay import with_checked_preparation
+
+ENCODER, DECODER = "encoder", "decoder"
+TOKENS = 64
+"""Of a text on which decoders are compared, at most."""
+REAL = "real"
+"""Where a batch has tokens."""
+
+
+def write_parts(
+    exporter: Exporter,
+    model: Model,
+    state: State,
+    batches: Sequence[Prepared],
+    raws: Sequence[bytes],
+    folder: Path,
+    origins: Sequence[str],
+) -> Exported:
+    """Write both graphs of a model into an empty folder, and what a search must know; the description is not written.
+
+    Args:
+        state: a real batch of two or more inputs, as it is fed.
+        batches: real inputs to compare on, the golden ones last; of these `raws` are the raw inputs.
+
+    Raises:
+        CannotExport: the decoder asks a memory, or no way of writing a graph passes the gate.
+    """
+    head, decoding = model.heads["head"], getattr(model.task, "searched", None)
+    if type(head) is not DecoderHead or not isinstance(decoding, Decoding):
+        raise CannotExport("its decoder asks a memory of states at each token, which no graph does")
+    search = decoding.model_copy(update={"beams": 1, "longest": min(decoding.longest, TOKENS)})
+    runtime, decoder = registry.name_of(exporter), head.decoder
+    encoder = encoder_graph(model, state)
+    asked = [_asking(encoder.module, batch, decoder, search) for batch in batches]
+    several = max(asked, key=lambda batch: len(batch.rows))
+    graphs = {ENCODER: encoder, DECODER: decoder_graph(model, decoder, state, several.tensors)}
+    given = {ENCODER: [batch._replace(asked={}) for batch in batches], DECODER: asked}
+    decide = {ENCODER: _undecided, DECODER: _next_tokens}
+    found = {}
+    for name, graph in graphs.items():
+        (folder / name).mkdir()
+        *compared, golden = given[name]
+        passed, arrays = (
+            passing(exporter, graph, compared, folder / name, origins, decide[name]),
+            arrays_of(graph, golden),
+        )
+        plain = Quantised(passed.compute)
+        outputs = write_around(exporter, plain, folder / name, arrays, raws if name == ENCODER else ())
+        if name == ENCODER:
+            write_preparation(model, folder / name)
+        part = described(model, runtime, passed, plain, arrays, outputs, folder / name)
+        found[name] = (
+            with_checked_preparation(folder / name, part)
+            if name == ENCODER
+            else part.model_copy(update={"preparation": None})
+        )
+        write_description(folder / name, found[name])
+    write_atomic(folder / CHECKER, check_file_of_parts(tuple(graphs)).encode())
+    of_both = [part.gate for part in found.values()]
+    return found[ENCODER].model_copy(
+        update={
+            "inputs": (),
+            "outputs": (),
+            "preparation": None,
+            "gate": GateFigures(
+                examples=of_both[0].examples,
+                difference=max(gate.difference for gate in of_both),
+                ties=sum(gate.ties for gate in of_both),
+                batch_sizes=SIZES,
+            ),
+            "parts": tuple(graphs),
+            "writes": _writes(decoder, decoding),
+            "files": hashes(folder),
+        }
+    )
+
+
+def _asking(encoder: nn.Module, batch: Prepared, decoder: Decoder, search: Decoding) -> Prepared:
+    """The batch as the decoder is asked about it."""
+    with torch.no_grad():
+        tensors, real = decoder_inputs(encoder(*batch.tensors), decoder, search)
+    return Prepared(batch.rows, tensors, (), {REAL: real})
+
+
+def _undecided(outputs: Arrays, batch: Prepared) -> tuple[None, Sequence[Any]]:  # noqa: ARG001
+    return None, [None] * len(batch.rows)
+
+
+def _next_tokens(outputs: Arrays, batch: Prepared) -> tuple[None, Sequence[Any]]:
+    """The likeliest token at each place of the texts."""
+    real = batch.asked[REAL].numpy()
+    best = outputs[LOGITS][:, -real.shape[1] :].argmax(axis=-1)
+    return None, [row[known].tolist() for row, known in zip(best, real)]
+
+
+def _writes(decoder: Decoder, decoding: Decoding) -> Writes:
+    known = {"begins": decoder.begins(), "end": decoder.end, "pad": decoder.pad, "never": decoder.never()}
+    longest = min(decoding.longest, decoder.longest)
+    return Writes(**known, longest=longest, beams=decoding.beams, length_penalty=decoding.length_penalty)
