@@ -75,7 +75,7 @@ class Seq2SeqDecoder:
         return (start,) if forced is None else (start, int(forced))
 
     def never(self) -> Never:
-        """What the model's configuration of generation says."""
+        """Those that the model's configuration of generation names."""
         said = self._model.generation_config
         words = [word[0] for word in said.bad_words_ids or () if len(word) == 1]
         return Never(anywhere=(*(said.suppress_tokens or ()), *words), first=tuple(said.begin_suppress_tokens or ()))

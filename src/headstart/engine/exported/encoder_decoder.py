@@ -65,7 +65,7 @@ def decoder_graph(model: Model, decoder: Decoder, state: State, example: tuple[T
 def decoder_inputs(
     encoded: tuple[Tensor, ...], decoder: Decoder, search: Decoding
 ) -> tuple[tuple[Tensor, ...], Tensor]:
-    """What goes into the decoder for the texts that the model itself writes, and where these are (batch, tokens).
+    """Return the decoder's inputs for the texts that the model itself writes, and where these are (batch, tokens).
 
     Args:
         encoded: what comes out of the encoder.

@@ -57,7 +57,7 @@ class GateFigures(Settings):
 
 
 class Writes(Settings):
-    """What a search for a text must know: it begins with `begins` and asks the decoder for what follows until `end`."""
+    """Rules for a search: a text begins with `begins`, and the decoder is asked for what follows until `end`."""
 
     begins: tuple[int, ...]
     end: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,8 +29,21 @@ from headstart.pipeline.exporting.artefact import (
     write_golden,
 )
 from headstart.pipeline.exporting.check_file import check_file
-from headstart.pipeline.exporting.gate import SIZES, Compared, Decide, Prepared, compare_all
+from headstart.pipeline.exporting.gate import SIZES, Compared, Decide, Prepared, arrays_of, compare_all
 from headstart.pipeline.exporting.quantised import Quantised
+from headstart.pipeline.exporting.replay import with_checked_preparation
+
+
+class Held(NamedTuple):
+    """A graph, and the real inputs that it is held against."""
+
+    graph: Graph
+    batches: Sequence[Prepared]
+    decide: Decide
+    golden: Prepared
+    """Inputs that are kept with their outputs."""
+    raws: Sequence[bytes] = ()
+    """Their raw inputs; without any they are not prepared again."""
 
 
 class Passed(NamedTuple):
@@ -42,16 +55,14 @@ class Passed(NamedTuple):
     compared: Compared
 
 
-def passing(
-    exporter: Exporter, graph: Graph, batches: Sequence[Prepared], folder: Path, origins: Sequence[str], decide: Decide
-) -> Passed:
+def _passing(exporter: Exporter, held: Held, folder: Path, origins: Sequence[str]) -> Passed:
     """Write a graph in the first way that passes the gate. Raises CannotExport where none does."""
-    faults = []
+    faults, graph = [], held.graph
     for way in exporter.ways:
         try:
             exporter.write(graph, folder, way)
             compute = exporter.open(folder, graph.inputs, graph.outputs)
-            compared = compare_all(graph, compute, batches, decide)
+            compared = compare_all(graph, compute, held.batches, held.decide)
             fault = compared.fault(origins)
             if not fault:
                 return Passed(graph, way, compute, compared)
@@ -63,19 +74,36 @@ def passing(
     raise CannotExport(f"no exported graph gives the model's results. {'; '.join(faults)}")
 
 
-def write_around(exporter: Exporter, smaller: Quantised, folder: Path, arrays: Arrays, raws: Sequence[bytes]) -> Arrays:
-    """Write golden inputs and `check.py` beside a graph; return the golden outputs."""
+def write_graph(
+    exporter: Exporter,
+    model: Model,
+    held: Held,
+    folder: Path,
+    origins: Sequence[str],
+    shrink: Callable[[Passed], Quantised] = lambda passed: Quantised(passed.compute),
+) -> Exported:
+    """Write a graph that passes its gate, real inputs with their outputs, `check.py` and the description.
+
+    Args:
+        origins: of all examples, for messages.
+        shrink: may put int8 in the place of what has passed.
+
+    Raises:
+        CannotExport: no way of writing it passes the gate.
+    """
+    passed = _passing(exporter, held, folder, origins)
+    smaller, arrays = shrink(passed), arrays_of(held.graph, held.golden)
     outputs = smaller.compute(arrays)
-    write_golden(folder / GOLDEN, arrays, outputs, raws)
+    write_golden(folder / GOLDEN, arrays, outputs, held.raws)
     write_atomic(folder / CHECKER, check_file(exporter.checker, TOLERANCE[smaller.precision]).encode())
-    return outputs
-
-
-def write_preparation(model: Model, folder: Path) -> None:
-    """Write how an input becomes what goes in, with the files that this takes."""
-    for name, content in model.backbone.assets().items():
-        write_atomic(folder / "assets" / name, content)
-    write_json(folder / PREPROCESSING, model.backbone.preparation())
+    if held.raws:
+        for name, content in model.backbone.assets().items():
+            write_atomic(folder / "assets" / name, content)
+        write_json(folder / PREPROCESSING, model.backbone.preparation())
+    found = _described(model, registry.name_of(exporter), passed, smaller, arrays, outputs, folder)
+    found = with_checked_preparation(folder, found) if held.raws else found.model_copy(update={"preparation": None})
+    write_description(folder, found)
+    return found
 
 
 def write_description(folder: Path, exported: Exported) -> None:
@@ -83,7 +111,7 @@ def write_description(folder: Path, exported: Exported) -> None:
     write_json(folder / DESCRIPTION, exported.model_dump(mode="json"))
 
 
-def described(
+def _described(
     model: Model,
     runtime: str,
     passed: Passed,
@@ -92,7 +120,6 @@ def described(
     outputs: Arrays,
     folder: Path,
 ) -> Exported:
-    """Return what `export.json` says of a graph, with the hashes of all files in its folder."""
     settings, learnt = learnt_of(model.task)
     compared, graph = passed.compared, passed.graph
     figures = GateFigures(

@@ -13,20 +13,12 @@ from headstart.contracts.modality import raws_of
 from headstart.contracts.model import Model
 from headstart.contracts.task_capabilities import Windowed
 from headstart.engine.exported.whole_graph import graph_of
-from headstart.kernel import registry
 from headstart.kernel.errors import DataError
 from headstart.kernel.randomness import draw_seed
 from headstart.pipeline.exporting.artefact import Exported, as_bytes
-from headstart.pipeline.exporting.gate import arrays_of, deciding, prepared
-from headstart.pipeline.exporting.one_graph import (
-    described,
-    passing,
-    write_around,
-    write_description,
-    write_preparation,
-)
+from headstart.pipeline.exporting.gate import deciding, prepared
+from headstart.pipeline.exporting.one_graph import Held, Passed, write_description, write_graph
 from headstart.pipeline.exporting.quantised import Quantised, quantised
-from headstart.pipeline.exporting.replay import with_checked_preparation
 from headstart.pipeline.exporting.writing_parts import write_parts
 
 EXAMPLES, EXAMPLES_INT8, TEXTS = 256, 1000, 48
@@ -67,17 +59,14 @@ def write_export(
         write_description(folder, found)
         return found
     graph = graph_of(model, state, largest.asked)
-    passed = passing(exporter, graph, batches, folder, examples.origins(), deciding(model))
-    smaller = Quantised(passed.compute)
-    if int8:
-        smaller = quantised(exporter, model, graph, batches, folder, passed.compared, examples, seed)
-    arrays = arrays_of(graph, golden)
-    outputs = write_around(exporter, smaller, folder, arrays, raws)
-    write_preparation(model, folder)
-    found = described(model, registry.name_of(exporter), passed, smaller, arrays, outputs, folder)
-    found = with_checked_preparation(folder, found)
-    write_description(folder, found)
-    return found
+
+    def shrink(passed: Passed) -> Quantised:
+        if not int8:
+            return Quantised(passed.compute)
+        return quantised(exporter, model, graph, batches, folder, passed.compared, examples, seed)
+
+    held = Held(graph, batches, deciding(model), golden, raws)
+    return write_graph(exporter, model, held, folder, examples.origins(), shrink)
 
 
 def _some(model: Model, examples: Examples, most: int, seed: int) -> Examples:

@@ -18,21 +18,11 @@ from headstart.contracts.exporter import Arrays, CannotExport, Exporter
 from headstart.contracts.generation import Decoder, DecoderHead, Decoding
 from headstart.contracts.model import Model
 from headstart.engine.exported.encoder_decoder import LOGITS, decoder_graph, decoder_inputs, encoder_graph
-from headstart.kernel import registry
 from headstart.kernel.files import write_atomic
-from headstart.pipeline.exporting.artefact import CHECKER, Exported, GateFigures, Writes
+from headstart.pipeline.exporting.artefact import CHECKER, Exported, Writes
 from headstart.pipeline.exporting.check_file import check_file_of_parts
-from headstart.pipeline.exporting.gate import SIZES, Prepared, arrays_of
-from headstart.pipeline.exporting.one_graph import (
-    described,
-    hashes,
-    passing,
-    write_around,
-    write_description,
-    write_preparation,
-)
-from headstart.pipeline.exporting.quantised import Quantised
-from headstart.pipeline.exporting.replay import with_checked_preparation
+from headstart.pipeline.exporting.gate import Prepared
+from headstart.pipeline.exporting.one_graph import Held, hashes, write_graph
 
 ENCODER, DECODER = "encoder", "decoder"
 TOKENS = 64
@@ -63,50 +53,24 @@ def write_parts(
     if type(head) is not DecoderHead or not isinstance(decoding, Decoding):
         raise CannotExport("its decoder asks a memory of states at each token, which no graph does")
     search = decoding.model_copy(update={"beams": 1, "longest": min(decoding.longest, TOKENS)})
-    runtime, decoder = registry.name_of(exporter), head.decoder
-    encoder = encoder_graph(model, state)
-    asked = [_asking(encoder.module, batch, decoder, search) for batch in batches]
-    several = max(asked, key=lambda batch: len(batch.rows))
-    graphs = {ENCODER: encoder, DECODER: decoder_graph(model, decoder, state, several.tensors)}
-    given = {ENCODER: [batch._replace(asked={}) for batch in batches], DECODER: asked}
-    decide = {ENCODER: _undecided, DECODER: _next_tokens}
+    decoder, encoder = head.decoder, encoder_graph(model, state)
+    *asked, golden = (_asking(encoder.module, batch, decoder, search) for batch in batches)
+    several = max((*asked, golden), key=lambda batch: len(batch.rows)).tensors
+    *read, last = (batch._replace(asked={}) for batch in batches)
+    parts = {
+        ENCODER: Held(encoder, read, _undecided, last, raws),
+        DECODER: Held(decoder_graph(model, decoder, state, several), asked, _next_tokens, golden),
+    }
     found = {}
-    for name, graph in graphs.items():
+    for name, held in parts.items():
         (folder / name).mkdir()
-        *compared, golden = given[name]
-        passed, arrays = (
-            passing(exporter, graph, compared, folder / name, origins, decide[name]),
-            arrays_of(graph, golden),
-        )
-        plain = Quantised(passed.compute)
-        outputs = write_around(exporter, plain, folder / name, arrays, raws if name == ENCODER else ())
-        if name == ENCODER:
-            write_preparation(model, folder / name)
-        part = described(model, runtime, passed, plain, arrays, outputs, folder / name)
-        found[name] = (
-            with_checked_preparation(folder / name, part)
-            if name == ENCODER
-            else part.model_copy(update={"preparation": None})
-        )
-        write_description(folder / name, found[name])
-    write_atomic(folder / CHECKER, check_file_of_parts(tuple(graphs)).encode())
-    of_both = [part.gate for part in found.values()]
-    return found[ENCODER].model_copy(
-        update={
-            "inputs": (),
-            "outputs": (),
-            "preparation": None,
-            "gate": GateFigures(
-                examples=of_both[0].examples,
-                difference=max(gate.difference for gate in of_both),
-                ties=sum(gate.ties for gate in of_both),
-                batch_sizes=SIZES,
-            ),
-            "parts": tuple(graphs),
-            "writes": _writes(decoder, decoding),
-            "files": hashes(folder),
-        }
-    )
+        found[name] = write_graph(exporter, model, held, folder / name, origins)
+    write_atomic(folder / CHECKER, check_file_of_parts(tuple(parts)).encode())
+    first, second = (part.gate for part in found.values())
+    both = {"difference": max(first.difference, second.difference), "ties": first.ties + second.ties}
+    whole: dict[str, Any] = {"inputs": (), "outputs": (), "preparation": None, "parts": tuple(parts)}
+    whole |= {"gate": first.model_copy(update=both), "writes": _writes(decoder, decoding), "files": hashes(folder)}
+    return found[ENCODER].model_copy(update=whole)
 
 
 def _asking(encoder: nn.Module, batch: Prepared, decoder: Decoder, search: Decoding) -> Prepared:
