@@ -141,6 +141,9 @@ def test_several_backbones_are_weighed_by_what_their_heads_say_of_examples_witho
         rows, backbone=str(run.folder), out=tmp_path / "tuned", **asked, tuning="full", settings={"tuning": TRAINING}
     )
     assert "begins with a single one" in " ".join(one.reason for one in tuned.record.decisions)
+    with pytest.raises(SettingsError, match="cannot be mixed here"):
+        more = {"tuning": "full", "settings": settings([0.5, 0.5]) | {"backbone": {}}}
+        headstart.fit(rows, backbone=str(run.folder), out=tmp_path / "again", **more, **asked)
 
 
 def test_a_service_answers_records_as_predict_does(run: headstart.Run) -> None:

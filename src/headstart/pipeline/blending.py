@@ -58,8 +58,9 @@ class Blending(NamedTuple):
 def may_blend(context: FitContext) -> bool:
     """Return whether answers of the task can be mixed, and nothing that was asked for is against it."""
     task, plan = context.data.task, context.plan
-    kept = plan.head.kind != "stages" and context.head is None and context.target is None and context.windows is None
-    return kept and plan.blend.allowed and link_of(task) is not None and isinstance(task, FromScores)
+    whole = context.head is None and context.target is None and context.windows is None
+    single = plan.head.kind != "stages" and not isinstance(context.backbone, HasMembers)
+    return whole and single and plan.blend.allowed and link_of(task) is not None and isinstance(task, FromScores)
 
 
 def found_blending(task: BoundTask, both: Sequence[Prediction], targets: Targets, shrinkage: float) -> Blending:
