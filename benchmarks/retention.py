@@ -2,7 +2,9 @@
 
 Forgetting: a ResNet-20 of CIFAR-10 learns digits, and the run is the backbone of fits on other pictures, every stage
 moving. Of the accuracy on digits that plain fine-tuning loses, `lwf` and `rehearsal` keep a part, at a cost in target
-accuracy; both are means over data sets. The settings are the objectives' own, chosen on no data set here.
+accuracy; both are means over data sets. The settings are the objectives' own, chosen on no data set here. That
+trainings keep their last weights was decided after a first, short run had fallen short: each objective had its best
+epoch then, and so another number of steps to forget in.
 
 Few labels: at 15 % of at most 100 labels a class, `co_tuning` (with the CIFAR-10 head), `bss` and `delta` beside plain
 fine-tuning of the same network, by data set and draw.
