@@ -30,7 +30,7 @@ class _Encoder(nn.Module):
         hidden, *others = tensors
         found = features_of(self._segment(State(hidden, dict(zip(self._context, others)))))
         mask = () if found.mask is None else ((found.mask != 0).long(),)  # what goes in may not come out as it is
-        return (found.tokens, *mask)  # type: ignore[return-value]
+        return (found.tokens, *mask)
 
 
 class _Decoder(nn.Module):

@@ -155,8 +155,8 @@ def _note(found: Compared, batch: Prepared, expected: Arrays, given: Arrays, dec
         found.norm[name] = found.norm.get(name, 0.0) + float((ours**2).sum())
         axes = tuple(range(1, ours.ndim))
         close &= np.abs(apart).max(axis=axes, initial=0.0) <= TIE * np.abs(ours).max(axis=axes, initial=1e-12)
-    (mine, ours), (other, theirs) = decide(expected, batch), decide(given, batch)
-    different = np.array([one != another for one, another in zip(ours, theirs)], bool)
+    (mine, decided), (other, changed) = decide(expected, batch), decide(given, batch)
+    different = np.array([one != another for one, another in zip(decided, changed)], bool)
     found.changed += batch.rows[different & ~close].tolist()
     found.ties += int((different & close).sum())
     if mine is not None and other is not None:
