@@ -17,7 +17,7 @@ help:
 	@echo "make format             lay out the code and mend what the linter can mend"
 	@echo "PYTHON=python3.12 chooses the interpreter that $(VENV) is made with."
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml src/headstart/__init__.py
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Headstart needs Python >= 3.11 and $(PYTHON) is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 	@echo "Setting up $(VENV); the first time this downloads PyTorch and takes some minutes."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

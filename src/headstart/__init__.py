@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; at run time each is loa
     from headstart.verbs.serve import serve as serve
     from headstart.verbs.suggest import suggest as suggest
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOME = {
     "fit": "headstart.verbs.fit",
