@@ -434,7 +434,8 @@ def test_outputs_computed_elsewhere_are_decoded_as_its_own(
         for answer, values in c.task.decoded(outputs, c.chosen).items():
             assert len(values) == len(rows)
             if answer in own and own[answer].dtype != object:
-                assert close(values.detach().numpy(), own[answer]), answer
+                greatest = float(np.abs(own[answer].astype(float)).max(initial=1.0))  # float32 rounds by it
+                assert close(values.detach().numpy(), own[answer], 1e-6 * greatest), answer
 
 
 class Flat(nn.Module):

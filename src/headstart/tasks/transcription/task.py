@@ -326,7 +326,9 @@ class BoundTranscription(BoundTask):
 
 
 def _joined(frames: np.ndarray, spans: np.ndarray, seconds: float) -> int:
-    """Return the number of frames that become one."""
+    """Return the number of frames that become one; 1 where frames are not known, `frames` being empty."""
+    if not len(frames):
+        return 1
     most = int(FRAME / seconds + 1e-9) if seconds else 1
     roomy = frames >= spans  # the others do not fit in any case
     frames, spans = frames[roomy], spans[roomy]
