@@ -8,35 +8,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from pydantic import Field
 
 from headstart.augmentations._draws import uniform
-from headstart.augmentations._sounds import known_sounds, own_mask, require_bound
-from headstart.contracts.augmentation import InputViews
+from headstart.augmentations._sounds import SoundViews, own_mask
 from headstart.contracts.carriers import State
-from headstart.contracts.inputs import InputKind, Sounds
 
 
-class Gain(InputViews):
+class Gain(SoundViews):
     """Other loudness."""
 
-    modalities: ClassVar[tuple[str, ...]] = ("audio",)
     moves: ClassVar[bool] = False
 
     most: float = Field(default=6.0, gt=0, le=60)
     """Largest change, in decibels; in (0, 60]."""
-    sounds: Sounds | None = None
-    """The form of the sounds; the backbone says it."""
-
-    def bind(self, inputs: InputKind | None, examples: int) -> Self:  # noqa: ARG002
-        """Learn the form. Raises SettingsError where the backbone begins with no sounds."""
-        return self.model_copy(update={"sounds": known_sounds("gain", inputs)})
 
     def view(self, state: State, seeds: Sequence[int]) -> State:
         """`state.hidden` (batch, samples) or (batch, frames, bands)."""
-        sounds, hidden = require_bound("gain", self.sounds), state.hidden
+        sounds, hidden = self.form, state.hidden
         decibels = hidden.new_tensor(self.most * (2 * uniform(seeds, 1) - 1))
         if sounds.log is None:
             return State(hidden * 10 ** (decibels / 20), state.context, state.taps)

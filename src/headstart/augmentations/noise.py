@@ -8,45 +8,33 @@ an exponential draw, as the periodogram of noise is distributed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from headstart.augmentations._sounds import known_sounds, own_mask, require_bound
-from headstart.contracts.augmentation import InputViews
+from headstart.augmentations._sounds import SoundViews, in_order, own_mask
 from headstart.contracts.carriers import State
-from headstart.contracts.inputs import InputKind, Sounds
+from headstart.contracts.inputs import Sounds
 
 
-class Noise(InputViews):
+class Noise(SoundViews):
     """White noise added."""
 
-    modalities: ClassVar[tuple[str, ...]] = ("audio",)
     moves: ClassVar[bool] = False
 
     least: float = Field(default=10.0, ge=-20, le=100)
     """Smallest ratio of the clip's power to that of the noise, in decibels."""
     most: float = Field(default=40.0, ge=-20, le=100)
     """Largest such ratio, in decibels; not below `least`."""
-    sounds: Sounds | None = None
-    """The form of the sounds; the backbone says it."""
 
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.least > self.most:
-            raise ValueError(f"least = {self.least:g} is more than most = {self.most:g}")
-        return self
-
-    def bind(self, inputs: InputKind | None, examples: int) -> Self:  # noqa: ARG002
-        """Learn the form. Raises SettingsError where the backbone begins with no sounds."""
-        return self.model_copy(update={"sounds": known_sounds("noise", inputs)})
+    _in_order = model_validator(mode="after")(in_order)
 
     def view(self, state: State, seeds: Sequence[int]) -> State:
         """`state.hidden` (batch, samples) or (batch, frames, bands)."""
-        sounds, hidden = require_bound("noise", self.sounds), state.hidden.clone()
+        sounds, hidden = self.form, state.hidden.clone()
         for clip, length, seed in zip(hidden, own_mask(state).sum(dim=1).tolist(), seeds):
             draws = np.random.default_rng(seed)
             share = 10 ** (-draws.uniform(self.least, self.most) / 10)

@@ -8,21 +8,18 @@ paper's time warping is left out: it helps the least there.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from headstart.augmentations._sounds import known_sounds, own_mask, require_bound
-from headstart.contracts.augmentation import InputViews
+from headstart.augmentations._sounds import SoundViews, own_mask
 from headstart.contracts.carriers import State
-from headstart.contracts.inputs import InputKind, Sounds
 
 
-class SpecAugment(InputViews):
+class SpecAugment(SoundViews):
     """Spans of time and frequency hidden."""
 
-    modalities: ClassVar[tuple[str, ...]] = ("audio",)
     moves: ClassVar[bool] = False
 
     times: int = Field(default=2, ge=0, le=64)
@@ -33,16 +30,10 @@ class SpecAugment(InputViews):
     """Spans of bands, where there are bands; 0 to 64."""
     widest: float = Field(default=0.2, gt=0, le=0.5)
     """Widest of them, as a share of the bands; in (0, 0.5]."""
-    sounds: Sounds | None = None
-    """The form of the sounds; the backbone says it."""
-
-    def bind(self, inputs: InputKind | None, examples: int) -> Self:  # noqa: ARG002
-        """Learn the form. Raises SettingsError where the backbone begins with no sounds."""
-        return self.model_copy(update={"sounds": known_sounds("spec_augment", inputs)})
 
     def view(self, state: State, seeds: Sequence[int]) -> State:
         """`state.hidden` (batch, samples) or (batch, frames, bands)."""
-        sounds, hidden = require_bound("spec_augment", self.sounds), state.hidden.clone()
+        sounds, hidden = self.form, state.hidden.clone()
         for clip, length, seed in zip(hidden, own_mask(state).sum(dim=1).tolist(), seeds):
             draws = np.random.default_rng(seed)
             own = clip[:length]

@@ -9,49 +9,35 @@ that are written for the whole clip are refused. The paper has 0.9, 1 and 1.1, a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Self
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
 from headstart.augmentations._draws import uniform
-from headstart.augmentations._sounds import known_sounds, own_mask, require_bound, silence
-from headstart.contracts.augmentation import InputViews
+from headstart.augmentations._sounds import SoundViews, in_order, own_mask, silence
 from headstart.contracts.carriers import LENGTH_MASK, State
-from headstart.contracts.inputs import SPOKEN, InputKind, Sounds
+from headstart.contracts.inputs import SPOKEN
 
 
-class Speed(InputViews):
+class Speed(SoundViews):
     """Faster or slower."""
-
-    modalities: ClassVar[tuple[str, ...]] = ("audio",)
 
     least: float = Field(default=0.9, gt=0.25, le=4)
     """Slowest speed; in (0.25, 4]."""
     most: float = Field(default=1.1, gt=0.25, le=4)
     """Fastest speed; in (0.25, 4]; not below `least`."""
-    sounds: Sounds | None = None
-    """The form of the sounds; the backbone says it."""
 
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.least > self.most:
-            raise ValueError(f"least = {self.least:g} is more than most = {self.most:g}")
-        return self
+    _in_order = model_validator(mode="after")(in_order)
 
     @property
     def cuts(self) -> bool:
         """Return whether a clip may lose its end."""
         return self.least < 1
 
-    def bind(self, inputs: InputKind | None, examples: int) -> Self:  # noqa: ARG002
-        """Learn the form. Raises SettingsError where the backbone begins with no sounds."""
-        return self.model_copy(update={"sounds": known_sounds("speed", inputs)})
-
     def view(self, state: State, seeds: Sequence[int]) -> State:
         """`state.hidden` (batch, samples) or (batch, frames, bands); masks say how long clips are then."""
-        sounds, hidden, mask = require_bound("speed", self.sounds), state.hidden.clone(), own_mask(state).clone()
+        sounds, hidden, mask = self.form, state.hidden.clone(), own_mask(state).clone()
         factors = (self.least + (self.most - self.least) * uniform(seeds, 1)[:, 0]).tolist()
         for clip, real, length, factor in zip(hidden, mask, mask.sum(dim=1).tolist(), factors):
             own = clip[:length].clone()

@@ -69,13 +69,21 @@ def mixed(each: Tensor, weights: Tensor, link: Link) -> Tensor:
 class Blend(nn.Module):
     """The heads of several models, mixed."""
 
-    def __init__(self, widths: Sequence[int], heads: Sequence[nn.Module], link: Link) -> None:
-        """Each head reads its own part of the features, these having `widths`; weights are equal at first."""
+    def __init__(
+        self,
+        widths: Sequence[int],
+        heads: Sequence[nn.Module],
+        link: Link,
+        weights: Sequence[float] = (),
+        temperatures: Sequence[float] = (),
+    ) -> None:
+        """Each head reads its own part of the features, these having `widths`; weights are equal unless given, and
+        temperatures 1."""
         super().__init__()
         self.widths, self.link = tuple(widths), link
         self.heads = nn.ModuleList(heads)
-        self.register_buffer("weights", torch.full((len(heads),), 1 / len(heads)))
-        self.register_buffer("temperatures", torch.ones(len(heads)))
+        self.register_buffer("weights", torch.tensor(weights or [1 / len(heads)] * len(heads), dtype=torch.float32))
+        self.register_buffer("temperatures", torch.tensor(temperatures or [1.0] * len(heads), dtype=torch.float32))
 
     def forward(self, pooled: Tensor) -> Tensor:
         """(batch, sum of widths) -> (batch, outputs), as one of the heads would give them."""

@@ -120,6 +120,16 @@ class TellsTimes(Protocol):
 
 
 @runtime_checkable
+class Searches(Protocol):
+    """A bound task whose predictions are texts that a search finds."""
+
+    @property
+    def searched(self) -> Decoding:
+        """Return how they are searched for."""
+        ...
+
+
+@runtime_checkable
 class Generates(Protocol):
     """A backbone with a decoder."""
 

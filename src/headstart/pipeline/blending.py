@@ -110,9 +110,7 @@ def solved_side_by_side(
         both.append(Prediction.join(found).take(order))
     how = found_blending(task, both, targets, context.plan.blend.shrinkage)
     each = [solved(part, np.arange(len(rows))) for part in parts]
-    head = Blend(backbone.widths, [head for head, _ in each], _link(task))
-    head.get_buffer("weights").copy_(torch.tensor(how.weights))
-    head.get_buffer("temperatures").copy_(torch.tensor(how.temperatures))
+    head = Blend(backbone.widths, [head for head, _ in each], _link(task), how.weights, how.temperatures)
     chosen = {f"{number}.{name}": value for number, (_, own) in enumerate(each, 1) for name, value in own.items()}
     weights = {_weight_of(number): weight for number, weight in enumerate(how.weights, 1)}
     return head, {**weights, **chosen}, how.calibration
@@ -155,10 +153,8 @@ def blended_arm(context: FitContext, probe: Trained, tuned: Trained, how: Blendi
     if not isinstance(backbone, HasMembers):
         raise TypeError(f"{backbone.name} has no members")
     parts = tuple(Part(width=width, shape=arm.model.head_shape) for width, arm in zip(backbone.widths, (probe, tuned)))
-    link = _link(context.data.task)
-    head = Blend(backbone.widths, [copy.deepcopy(arm.model.heads["head"]) for arm in (probe, tuned)], link)
-    head.get_buffer("weights").copy_(torch.tensor(how.weights))
-    head.get_buffer("temperatures").copy_(torch.tensor(how.temperatures))
+    link, both = _link(context.data.task), [copy.deepcopy(arm.model.heads["head"]) for arm in (probe, tuned)]
+    head = Blend(backbone.widths, both, link, how.weights, how.temperatures)
     execution = context.execution_of(backbone)
     heads, columns = nn.ModuleDict({"head": head}), context.data.columns
     model = Model(backbone, context.data.task, heads, columns, execution, how.calibration, shape=Blended(parts=parts))

@@ -165,9 +165,9 @@ def _with_training(plan: Plan, data: Prepared, backbone: Backbone, log: Decision
 def _require_solvable(plan: Plan, backbone: Backbone) -> None:
     """Refuse what would do nothing to a backbone that learns from interactions. Raises SettingsError."""
     why = f"{backbone.name} learn from all interactions by settings of their own, and have no head that is trained"
-    for part in plan.settings.keys() - {*OF_RECOMMENDATIONS, "runner"}:  # before a tuning that a head's settings chose
+    if odd := sorted(plan.settings.keys() - {*OF_RECOMMENDATIONS, "runner"}):  # before a tuning that `head` chose
         read = ", ".join(OF_RECOMMENDATIONS)
-        raise SettingsError(f"--set {part}... would do nothing: {why}. What is read here: {read}.")
+        raise SettingsError(f"--set {odd[0]}... would do nothing: {why}. What is read here: {read}.")
     usual = {
         name: Plan.model_fields[name].default for name in ("tuning", "objective", "augmentation", "from_run", "target")
     }

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from headstart.contracts.carriers import LENGTH_MASK, State
+from headstart.contracts.carriers import State
 from headstart.contracts.exporter import Graph
 from headstart.contracts.features import Features
 from headstart.contracts.generation import Decoder, Decoding
@@ -56,9 +56,8 @@ def encoder_graph(model: Model, state: State) -> Graph:
 
 def decoder_graph(model: Model, decoder: Decoder, state: State, example: tuple[Tensor, ...]) -> Graph:
     """Return what follows written tokens; `example` is a batch of `decoder_inputs`, of the inputs `state`."""
-    length: Mapping[int, str] = {0: "batch", 1: "length"} if LENGTH_MASK in state.context else {0: "batch"}
     names = (STATES, MASK, WRITTEN) if len(example) > 2 else (STATES, WRITTEN)
-    axes = (*[length] * (len(example) - 1), {0: "batch", 1: WRITTEN})
+    axes = (*axes_of(state)[:1] * (len(example) - 1), {0: "batch", 1: WRITTEN})  # states are as long as inputs vary
     return Graph(_Decoder(model, decoder).eval(), names, (LOGITS,), example, axes)
 
 

@@ -15,9 +15,11 @@ from torch import nn
 
 from headstart.contracts.carriers import State
 from headstart.contracts.exporter import Arrays, CannotExport, Exporter
-from headstart.contracts.generation import Decoder, DecoderHead, Decoding
+from headstart.contracts.generation import Decoder, DecoderHead, Decoding, Searches
 from headstart.contracts.model import Model
+from headstart.contracts.retrieval import MemoryHead
 from headstart.engine.exported.encoder_decoder import LOGITS, decoder_graph, decoder_inputs, encoder_graph
+from headstart.kernel import registry
 from headstart.kernel.files import write_atomic
 from headstart.pipeline.exporting.artefact import CHECKER, Exported, Writes
 from headstart.pipeline.exporting.check_file import check_file_of_parts
@@ -49,9 +51,12 @@ def write_parts(
     Raises:
         CannotExport: the decoder asks a memory, or no way of writing a graph passes the gate.
     """
-    head, decoding = model.heads["head"], getattr(model.task, "searched", None)
-    if type(head) is not DecoderHead or not isinstance(decoding, Decoding):
+    head, task = model.heads["head"], model.task
+    if isinstance(head, MemoryHead):
         raise CannotExport("its decoder asks a memory of states at each token, which no graph does")
+    if not isinstance(head, DecoderHead) or not isinstance(task, Searches):
+        raise CannotExport(f"the task '{registry.name_of(task)}' does not say how its texts are searched for")
+    decoding = task.searched
     search = decoding.model_copy(update={"beams": 1, "longest": min(decoding.longest, TOKENS)})
     decoder, encoder = head.decoder, encoder_graph(model, state)
     *asked, golden = (_asking(encoder.module, batch, decoder, search) for batch in batches)
