@@ -25,6 +25,14 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_as_usual() -> Iterator[None]:
+    """Every test leaves Ctrl-C as it found it: left to the system, the next test that raises one would kill the process."""
+    yield
+    left = signal.signal(signal.SIGINT, signal.default_int_handler)
+    assert left is signal.default_int_handler, f"this test left {left} to handle Ctrl-C"
+
+
 @pytest.fixture(scope="session")
 def test_data() -> Path:
     """The folder of real data that `HEADSTART_TEST_DATA` names, with `data/` and `weights/` in it."""
