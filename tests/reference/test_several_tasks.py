@@ -7,16 +7,20 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from torch import nn
 
 from head_shapes import SHAPES
+from headstart.contracts.examples import SEVERAL, Examples, LabelRoles, Schema
 from headstart.contracts.features import Features
 from headstart.objectives.pcgrad import PCGrad
 from headstart.objectives.uncertainty import NOISE, LogNoise, Uncertainty
 from headstart.tasks.joint.task import Joint
 from several_labels import several_labels
+
+BOTH = "about, size"
 
 
 def test_the_loss_of_each_task_is_a_mean_over_the_examples_with_its_label() -> None:
@@ -112,3 +116,22 @@ def test_pcgrad_of_two_tasks_by_hand() -> None:
 
 def _cut(targets: Mapping[str, torch.Tensor], part: slice) -> dict[str, torch.Tensor]:
     return {name: values[part] for name, values in targets.items()}
+
+
+def test_the_loss_of_a_set_of_labels_is_their_sum() -> None:
+    rng = np.random.default_rng(0)
+    rows, labels = 40, ["a", "b", "c"]
+    sets = [[name for name in labels if rng.random() < 0.5] for _ in range(rows)]
+    sizes = rng.normal(size=rows)
+    both = pa.array([{"about": chosen, "size": size} for chosen, size in zip(sets, sizes)])
+    table = pa.table({"x": rng.normal(size=rows), BOTH: both, "origin": [f"row {k}" for k in range(rows)]})
+    each = {"about": LabelRoles(), "size": LabelRoles()}
+    schema = Schema(modality="table", inputs=("x",), targets={SEVERAL: BOTH}, each_label=each, origin="origin")
+    examples = Examples(table, schema)
+    task = Joint(weights={"about": 0.5}).bind(examples, SHAPES)
+    targets = {name: torch.from_numpy(values) for name, values in task.targets(examples).items()}
+    outputs = task.forward(task.head(SHAPES).double(), Features(torch.randn(rows, SHAPES.width).double()), {})
+    chances = outputs["about.logits"].sigmoid()
+    truth = torch.tensor([[name in chosen for name in task.tasks["about"].classes] for chosen in sets])
+    wanted = -0.5 * torch.where(truth, chances, 1 - chances).log().sum(dim=1).mean()
+    torch.testing.assert_close(task.losses(outputs, targets)["about"], wanted, rtol=1e-6, atol=1e-6)

@@ -63,6 +63,16 @@ class Windowed(Protocol):
 
 
 @runtime_checkable
+class SeveralAnswers(Protocol):
+    """A bound task whose loss is the mean over several answers to each example, as over the labels of a set."""
+
+    @property
+    def answers(self) -> int:
+        """Return how many there are: so many times the loss is the negative log-likelihood of an example."""
+        ...
+
+
+@runtime_checkable
 class Sums(Protocol):
     """A bound task whose losses are made of sums over a batch and may be no means over its examples.
 

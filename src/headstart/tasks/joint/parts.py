@@ -12,6 +12,7 @@ from headstart.contracts.prediction import Prediction
 from headstart.contracts.target_kinds import Unplaced
 from headstart.contracts.targets import WEIGHT
 from headstart.contracts.task import BoundTask, Needs, SplitPolicy, Targets
+from headstart.contracts.task_capabilities import SeveralAnswers
 from headstart.kernel.errors import DataError, SettingsError
 from headstart.tasks._label_kinds import kind_of
 
@@ -49,6 +50,11 @@ def known_in(task: str, targets: Targets) -> np.ndarray:
 def prediction_of(task: str, prediction: Prediction) -> Prediction:
     """Return the prediction of one of the tasks."""
     return Prediction(within(task, prediction.columns))
+
+
+def answers_of(task: BoundTask) -> int:
+    """Return what a loss is multiplied by, so that a set of 60 labels does not count as one answer."""
+    return task.answers if isinstance(task, SeveralAnswers) else 1
 
 
 def label_columns(examples: Examples) -> tuple[str, ...]:

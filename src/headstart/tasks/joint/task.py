@@ -1,9 +1,9 @@
 """Joint: several tasks that share a backbone, one for each label column (Caruana 1997, "Multitask learning").
 
 Each task has its own head, losses, metrics and calibration. The loss is the sum over tasks t of w_t L_t, where L_t is
-the mean over the examples with a label of t: in a batch of n examples of which n_t have one, (n_t / n) / s_t times the
-mean over these, s_t being the share of all examples that have one, so that parts of a batch add up to the whole.
-Objectives weigh the tasks otherwise. The scores of models are compared by their mean over tasks.
+the mean over the examples with a label of t, summed over the labels of a set as in a log-likelihood: in a batch of n
+examples of which n_t have one, (n_t / n) / s_t times the mean over these, s_t being the share of all examples that have
+one, so that parts of a batch add up to the whole. Objectives weigh tasks otherwise. Models are compared by mean scores.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ from headstart.tasks.joint.metrics import joint_metrics, primaries_of
 from headstart.tasks.joint.parts import (
     KNOWN,
     KNOWN_OR_NOT,
+    answers_of,
     by_rarest,
     joined,
     known_in,
@@ -79,7 +80,7 @@ class Joint(Settings):
     options: dict[str, dict[str, Any]] = {}
     """Label column -> settings of its task, such as {income = {class_weights = "none"}}."""
     weights: dict[str, Annotated[float, Field(gt=0)]] = {}
-    """Label column -> how much its loss counts; > 0, 1 where it is left out."""
+    """Label column -> what its loss is multiplied by; > 0, 1 where it is left out."""
 
     @classmethod
     def suits(cls, examples: Examples) -> str | None:
@@ -246,7 +247,7 @@ class BoundJoint(BoundTask):
         if self.in_sums:
             return self.losses_of(self.sums(outputs, targets))
         return {
-            name: self.settings.weights.get(name, 1.0) * self._loss(name, task, outputs, targets)
+            name: self.settings.weights.get(name, 1.0) * answers_of(task) * self._loss(name, task, outputs, targets)
             for name, task in self.tasks.items()
         }
 
@@ -277,7 +278,7 @@ class BoundJoint(BoundTask):
         for name, task in self.tasks.items():
             own = within(name, sums)
             mean = _total(task.losses_of(own)) if made_of_sums(task) else own["loss"] / own["count"].clamp(min=1)
-            found[name] = self.settings.weights.get(name, 1.0) * mean
+            found[name] = self.settings.weights.get(name, 1.0) * answers_of(task) * mean
         return found
 
     def predict(self, head: nn.Module, features: Features, inputs: Tensors) -> Prediction:

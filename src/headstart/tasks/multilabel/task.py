@@ -148,6 +148,11 @@ class BoundMultiLabel(BoundTask):
         """{"logits": (batch, labels)}"""
         return {"logits": head(features.pooled)}
 
+    @property
+    def answers(self) -> int:
+        """Yes or no to each label."""
+        return len(self.classes)
+
     def losses(self, outputs: Tensors, targets: Tensors) -> Tensors:
         """{"binary_cross_entropy": scalar}, the mean over examples and labels of what is multiplied by the weights."""
         logits = outputs["logits"]
