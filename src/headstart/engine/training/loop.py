@@ -152,20 +152,26 @@ class Loop:
         with held_back() as self.interruption:
             if not progress.epochs:
                 self._decide_length()
-            self.stepper.optimisation = self.plan.recipe.warmed_up(progress.epochs * progress.steps)
-            with self.reporter.counter("training", progress.epochs * progress.steps, "steps") as advance:
-                advance(progress.made())
-                while not progress.stopped and (until is None or progress.epoch < until):
-                    try:
-                        self._epoch(advance, until)
-                    except BrokenOffError as error:
-                        if not progress.history:
-                            raise
-                        progress.stopped, progress.broken_off = str(error), True
+            while not progress.stopped and (until is None or progress.epoch < until):
+                self._planned(until)
             self.batches.drop()
             self._heed(save=not progress.stopped)
         if not progress.stopped:
             self._paused = self.weights.copy()
+
+    def _planned(self, until: int | None) -> None:
+        """Train until the end, or until more epochs are planned than were before."""
+        progress, epochs = self.progress, self.progress.epochs
+        self.stepper.optimisation = self.plan.recipe.warmed_up(epochs * progress.steps)
+        with self.reporter.counter("training", epochs * progress.steps, "steps") as advance:
+            advance(progress.made())
+            while not progress.stopped and (until is None or progress.epoch < until) and progress.epochs == epochs:
+                try:
+                    self._epoch(advance, until)
+                except BrokenOffError as error:
+                    if not progress.history:
+                        raise
+                    progress.stopped, progress.broken_off = str(error), True
 
     def _epoch(self, advance: Callable[[int], None], until: int | None) -> None:
         progress, started = self.progress, time.monotonic()
@@ -213,12 +219,13 @@ class Loop:
             require_spread(progress.epoch, monitors, self.initial_monitors)
             if self.best.wants(cost):
                 self.best.add(Kept(progress.epoch, cost, self.weights.copy()))
-        self.pace.validation = time.monotonic() - began
+        expected, self.pace.validation = self.pace.validation, time.monotonic() - began
         mean = progress.loss_sum / progress.step
         rate = max(group["lr"] for group in self.optimiser.param_groups)
         progress.history.append(EpochResult(progress.epoch, mean, loss, metric, rate, seconds, dict(monitors)))
         progress.best_epoch, progress.best_cost = self.best.kept[0].epoch, self.best.kept[0].cost
         progress.epoch, progress.step, progress.loss_sum = progress.epoch + 1, 0, 0.0
+        self._lengthen(expected)
         progress.stopped = progress.stopped or progress.reason_to_stop(self.plan.recipe.patience, self.plan.all_move())
 
     def _finish(self) -> None:
@@ -245,6 +252,20 @@ class Loop:
         self.progress.epochs, self.progress.steps = self.processes.agreed((epochs, steps))
         if unknown:
             self._save()
+
+    def _lengthen(self, expected: float) -> None:
+        """Plan the epochs that fit after all where a validation took less than half of the `expected` seconds.
+
+        A writer that has learnt nothing writes without end. In its second half a training keeps to its plan.
+        """
+        progress, plan = self.progress, self.plan
+        planned_by_time = plan.budget is not None and plan.epochs is None and progress.steps == progress.wanted_steps
+        early = progress.epoch == 1 or 2 * progress.epoch <= progress.epochs
+        (faster,) = self.processes.any_of(2 * self.pace.validation < expected)
+        if planned_by_time and early and faster:
+            left = progress.wanted_epochs - progress.epoch
+            more, _ = self.pace.affordable(time.monotonic() - self.began, left, progress.steps)
+            progress.epochs = self.processes.agreed(max(progress.epochs, progress.epoch + more))
 
     def _try(self) -> None:
         """Measure some steps and a validation; they leave no trace."""

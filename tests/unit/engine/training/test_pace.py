@@ -85,6 +85,18 @@ def test_a_budget_ends_a_training_that_becomes_slower(clock: Clock) -> None:
     assert 0.5 <= clock.now <= 1.25
 
 
+@pytest.mark.parametrize("feared", [2.0, 0.1], ids=["as of an untrained writer", "as it is"])
+def test_time_that_validation_does_not_need_after_all_goes_to_more_epochs(feared: float, clock: Clock) -> None:
+    loop = small_loop(changed(epochs=100_000, patience=100_000), budget=10.0)
+    run = loop.micro.run
+    loop.micro.run = lambda *given: (clock.take(0.02), run(*given))[1]  # type: ignore[method-assign]
+    loop.validation.estimated_seconds = lambda: feared  # type: ignore[method-assign]
+    progress = loop.run()
+    assert 8.0 <= clock.now <= 10.0
+    rates = [one.learning_rate for one in progress.history]
+    assert rates[-1] < 0.1 * max(rates)
+
+
 def test_less_than_an_epoch_is_told_in_steps_and_a_whole_training_is_not_cut_off(clock: Clock) -> None:
     for seconds, stopped in ((0.3, "the budget was used after {} of 12 steps"), (60.0, "all 3 epochs done")):
         clock.now = 0.0
