@@ -27,7 +27,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def ctrl_c_as_usual() -> Iterator[None]:
-    """Every test leaves Ctrl-C as it found it: left to the system, the next test that raises one would kill the process."""
+    """Every test leaves Ctrl-C to Python: left to the system, the next test that raises one would end the process."""
     yield
     left = signal.signal(signal.SIGINT, signal.default_int_handler)
     assert left is signal.default_int_handler, f"this test left {left} to handle Ctrl-C"
