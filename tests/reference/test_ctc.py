@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from headstart.tasks.transcription.alphabet import BLANK, FIRST, decoded, encoded, normalised, strange
-from headstart.tasks.transcription.character_ngram import learn_ngram
+from headstart.tasks.transcription.character_ngram import EDGE, learn_ngram
 from headstart.tasks.transcription.ctc import ctc_sums, greedy, needed, prefix_beam
 
 FRAMES, NUMBERS = 5, 5
@@ -80,6 +80,11 @@ def test_a_bonus_counts_for_each_character_once() -> None:
     scored = {t: math.log(p) + sum(0.7 if n == 3 else -0.4 for n in t) for t, p in every.items()}
     found = prefix_beam(rows.numpy(), 1000, lambda prefix, n: 0.7 if n == 3 else -0.4)
     assert found.numbers == max(scored, key=lambda transcript: scored[transcript])
+    ended = {t: score + (5.0 if len(t) == 1 else -5.0) for t, score in scored.items()}
+    found = prefix_beam(
+        rows.numpy(), 1000, lambda prefix, n: 0.7 if n == 3 else -0.4, lambda prefix: 5.0 if len(prefix) == 1 else -5.0
+    )
+    assert found.numbers == max(ended, key=lambda transcript: ended[transcript]) and len(found.numbers) == 1
 
 
 def test_greedy_takes_the_likeliest_path() -> None:
@@ -94,11 +99,21 @@ def test_an_ngram_is_witten_bell_and_sums_to_one() -> None:
     a, b, c = FIRST, FIRST + 1, FIRST + 2
     ngram = learn_ngram([[a, b, a, b, c]], 2, 3)
     for history in ((), (a,), (b,), (a, b), (c,)):
-        assert sum(math.exp(ngram.log_probability(history, n)) for n in (a, b, c)) == pytest.approx(1.0)
-    alone = {n: (count + 3 / 3) / (5 + 3) for n, count in ((a, 2), (b, 2), (c, 1))}
-    assert math.exp(ngram.log_probability((), b)) == pytest.approx(alone[b])
+        assert sum(math.exp(ngram.log_probability(history, n)) for n in (a, b, c, EDGE)) == pytest.approx(1.0)
+    alone = {n: (count + 4 / 4) / (6 + 4) for n, count in ((a, 2), (b, 2), (c, 1), (EDGE, 1))}
+    assert math.exp(ngram.log_probability((), a)) == pytest.approx((1 + 1 * alone[a]) / (1 + 1))
+    assert math.exp(ngram.log_probability((), b)) == pytest.approx((0 + 1 * alone[b]) / (1 + 1))
     assert math.exp(ngram.log_probability((c, a), b)) == pytest.approx((2 + 1 * alone[b]) / (2 + 1))
     assert math.exp(ngram.log_probability((b,), c)) == pytest.approx((1 + 2 * alone[c]) / (2 + 2))
+    assert math.exp(ngram.log_probability((a, b, c), EDGE)) == pytest.approx((1 + 1 * alone[EDGE]) / (1 + 1))
+
+
+def test_an_ngram_knows_how_a_line_begins() -> None:
+    a, b = FIRST, FIRST + 1
+    ngram = learn_ngram([[a, a, b], [a, b]], 4, 2)
+    begins, goes_on = ngram.log_probability((), b), ngram.log_probability((a,), b)
+    assert begins < math.log(0.1) and goes_on > math.log(0.4)
+    assert ngram.log_probability((b, a, a), b) != ngram.log_probability((a, a), b)
 
 
 def test_characters_outside_the_alphabet_are_counted_and_shown() -> None:

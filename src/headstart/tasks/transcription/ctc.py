@@ -33,6 +33,9 @@ LEAST = math.log(1e-4)
 Bonus = Callable[[tuple[int, ...], int], float]
 """(prefix, next character) -> what is added to the score of the prefix that grows by it."""
 
+End = Callable[[tuple[int, ...]], float]
+"""Prefix -> what is added to its score where it ends."""
+
 
 class Decoded(NamedTuple):
     """A transcript and where it lies."""
@@ -85,14 +88,14 @@ class _Beam(NamedTuple):
 
     @property
     def total(self) -> float:
-        return float(np.logaddexp(self.blank, self.full))
+        return _log_sum(self.blank, self.full)
 
 
-def prefix_beam(log_probs: np.ndarray, width: int, bonus: Bonus = lambda *_: 0.0) -> Decoded:
+def prefix_beam(log_probs: np.ndarray, width: int, bonus: Bonus = lambda *_: 0.0, end: End = lambda _: 0.0) -> Decoded:
     """The likeliest transcript of (frames, numbers) by prefix beam search that keeps `width` prefixes."""
     beams: dict[tuple[int, ...], _Beam] = {(): _Beam(blank=0.0)}
-    for frame, row in enumerate(log_probs):
-        tried = [int(n) for n in np.flatnonzero(row > LEAST) if n >= FIRST]
+    for frame, row in enumerate(log_probs.tolist()):
+        tried = [n for n in range(FIRST, len(row)) if row[n] > LEAST]
         grown: dict[tuple[int, ...], _Beam] = defaultdict(_Beam)
         for prefix, beam in beams.items():
             last = prefix[-1] if prefix else None
@@ -105,7 +108,7 @@ def prefix_beam(log_probs: np.ndarray, width: int, bonus: Bonus = lambda *_: 0.0
                 _add(grown, longer, _Beam(full=came + row[number]), more, (*beam.frames, frame))
         best = sorted(grown.items(), key=lambda entry: -(entry[1].total + entry[1].bonus))[:width]
         beams = dict(best)
-    prefix, beam = max(beams.items(), key=lambda entry: entry[1].total + entry[1].bonus)
+    prefix, beam = max(beams.items(), key=lambda entry: entry[1].total + entry[1].bonus + end(entry[0]))
     return Decoded(prefix, beam.frames, beam.total)
 
 
@@ -115,8 +118,13 @@ def _add(
     """Add paths to those of a prefix; it keeps the times of its likelier ones."""
     there = grown[prefix]
     frames = frames if paths.total >= there.total else there.frames
-    blank, full = np.logaddexp(there.blank, paths.blank), np.logaddexp(there.full, paths.full)
-    grown[prefix] = _Beam(float(blank), float(full), bonus, frames)
+    grown[prefix] = _Beam(_log_sum(there.blank, paths.blank), _log_sum(there.full, paths.full), bonus, frames)
+
+
+def _log_sum(one: float, other: float) -> float:
+    """log(exp one + exp other)"""
+    less, more = (one, other) if one < other else (other, one)
+    return more if less == -math.inf else more + math.log1p(math.exp(less - more))
 
 
 def per_frame(log_probs: Tensor, frames: Tensor) -> list[np.ndarray]:

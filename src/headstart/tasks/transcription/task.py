@@ -7,7 +7,7 @@ infinite. A backbone with a decoder, such as Whisper, writes the words itself (`
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -30,7 +30,7 @@ from headstart.kernel.errors import BackboneError, DataError, SettingsError
 from headstart.tasks._learnt_state import distinct
 from headstart.tasks._teacher_forced import decoder_of, writes
 from headstart.tasks.transcription.alphabet import FIRST, characters, counted, decoded, encoded, in_case_of, strange
-from headstart.tasks.transcription.character_ngram import CharacterNgram, ngram_of
+from headstart.tasks.transcription.character_ngram import EDGE, CharacterNgram, ngram_of
 from headstart.tasks.transcription.ctc import Decoded, ctc_sums, greedy, needed, per_frame, prefix_beam
 from headstart.tasks.transcription.frame_head import CharacterLayer, FrameHead
 from headstart.tasks.transcription.long_clips import cut_clips, joined_clips
@@ -292,10 +292,16 @@ class BoundTranscription(BoundTask):
     def predict(self, head: nn.Module, features: Features, inputs: Tensors) -> Prediction:
         """Columns "text", "starts" (characters,) in seconds, "score": the log-probability for each frame, and
         "seconds" of the clip."""
-        outputs = self.forward(head, features, inputs)
+        return self._found(self.forward(head, features, inputs), self._decoded)
+
+    def draft(self, head: nn.Module, features: Features, inputs: Tensors) -> Prediction:
+        """The same by the likeliest path, without a beam: for the epochs of a training."""
+        return self._found(self.forward(head, features, inputs), greedy)
+
+    def _found(self, outputs: Tensors, decode: Callable[[np.ndarray], Decoded]) -> Prediction:
         step = self.join * (self.frame_seconds or 1.0)
         rows = per_frame(outputs["log_probs"], outputs["frames"])
-        found = [self._decoded(row) for row in rows]
+        found = [decode(row) for row in rows]
         texts, starts = np.empty(len(found), object), np.empty(len(found), object)
         for row, one in enumerate(found):
             texts[row] = decoded(one.numbers, self.alphabet)
@@ -321,7 +327,10 @@ class BoundTranscription(BoundTask):
             return prefix_beam(log_probs, settings.beam)
         ngram, weight, length = self.ngram, settings.language_weight, settings.length_bonus
         return prefix_beam(
-            log_probs, settings.beam, lambda prefix, n: weight * ngram.log_probability(prefix, n) + length
+            log_probs,
+            settings.beam,
+            lambda prefix, n: weight * ngram.log_probability(prefix, n) + length,
+            lambda prefix: weight * ngram.log_probability(prefix, EDGE),
         )
 
 
