@@ -90,7 +90,7 @@ def test_what_has_no_weights_is_refused() -> None:
 
 
 def test_the_network_reads_columns_of_any_unit_once_it_has_seen_some() -> None:
-    backbone = TableMlp(columns=2, width=4, depth=1).load()
+    backbone = TableMlp(columns=2, width=4, depth=1, clip=0.0).load()
     rows = State(torch.tensor([[1.0, 1e6], [3.0, 3e6], [2.0, 2e6], [4.0, 4e6]]))
     scale = backbone.module.get_submodule("0.0")
     backbone.module.train()
@@ -104,7 +104,7 @@ def test_the_network_reads_columns_of_any_unit_once_it_has_seen_some() -> None:
 
 def test_a_network_that_has_learnt_nothing_is_settled_by_rows_and_sees_their_columns_alike() -> None:
     rows = np.array([[1.0, 1e6], [3.0, 3e6], [2.0, 2e6], [4.0, 4e6]])
-    backbone = TableMlp(columns=2, width=4, depth=1).load()
+    backbone = TableMlp(columns=2, width=4, depth=1, clip=0.0).load()
     backbone.settle(list(rows))
     seen = backbone.module.get_submodule("0.0")(torch.tensor(rows, dtype=torch.float32))
     expected = torch.tensor((rows - rows.mean(0)) / rows.std(0, ddof=1), dtype=torch.float32)

@@ -2,8 +2,10 @@
 
 The ResNet of Gorishniy et al. 2021 ("Revisiting deep learning models for tabular data"): every block adds
 dropout(W' relu(W norm(x))) to x, norm being BatchNorm. Columns have units of their own, so BatchNorm without weights
-standardises them first, as in fastai's tabular model; its running statistics are the scale from then on. Categories are
-one-hot, and missing values filled, by an encoding that training rows teach.
+standardises them first, as in fastai's tabular model; its running statistics are the scale from then on. What lies far
+out, a sum a thousand times the usual one or a category that few rows have, is drawn in as RealMLP does ("Better by
+default", Holzmüller et al. 2024): x becomes x / sqrt(1 + (x / 3)^2), within -3 and 3. Categories are one-hot, and
+missing values filled, by an encoding that training rows teach.
 """
 
 from __future__ import annotations
@@ -42,6 +44,8 @@ class TableMlp(TableFamily):
     """Residual blocks; >= 1."""
     dropout: float = Field(default=0.1, ge=0, lt=1)
     """Share of what a block adds that is zeroed in training; in [0, 1)."""
+    clip: float = Field(default=3.0, ge=0)
+    """Standardised columns come no further from 0, smoothly; 0 leaves them as they are; >= 0."""
     seed: int = 0
     """Decides the weights; >= 0."""
 
@@ -65,7 +69,8 @@ class TableMlp(TableFamily):
 
     def rebuild(self, assets: Path) -> Backbone:  # noqa: ARG002
         """The architecture, its weights to be filled in; the encoding that there is stays."""
-        return _TableNet(self, learns=False)
+        kept = self if "clip" in self.model_fields_set else self.model_copy(update={"clip": 0.0})  # from before 0.2
+        return _TableNet(kept, learns=False)
 
 
 class _TableNet(TableBackbone):
@@ -78,7 +83,7 @@ class _TableNet(TableBackbone):
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed)
             blocks = [_Block(settings.width, settings.dropout) for _ in range(settings.depth)]
-            scale = nn.BatchNorm1d(settings.inputs, affine=False)
+            scale = _Scale(settings.inputs, settings.clip)
             start = nn.Sequential(scale, nn.Linear(settings.inputs, settings.width))
             end = nn.Sequential(nn.BatchNorm1d(settings.width), nn.ReLU())
         self.module = nn.Sequential(start, *blocks, end).eval()
@@ -116,6 +121,18 @@ class _TableNet(TableBackbone):
     def fresh(self, seed: int) -> Backbone:
         """The same network with other random weights."""
         return _TableNet(self.settings.model_copy(update={"seed": seed}), learns=self.learns)
+
+
+class _Scale(nn.BatchNorm1d):
+    """Columns standardised, and drawn in where they lie far out."""
+
+    def __init__(self, columns: int, clip: float) -> None:
+        super().__init__(columns, affine=False)
+        self.clip = clip
+
+    def forward(self, columns: Tensor) -> Tensor:
+        found = super().forward(columns)
+        return found / (1 + (found / self.clip).square()).sqrt() if self.clip else found
 
 
 class _Block(nn.Module):
