@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import headstart
+from headstart.kernel.errors import SettingsError
 from small_sounds import save_tone, tone
 
 
@@ -95,6 +97,23 @@ def test_transcripts_are_learnt_found_in_long_clips_and_shown_with_their_differe
     if run.record.mistakes:
         page = run.report.read_text(encoding="utf-8")
         assert "<mark>" in page and "data:audio/mpeg" in page
+
+
+def test_transcripts_are_learnt_from_views_of_their_clips_and_not_averaged_over_them(tmp_path: Path) -> None:
+    clips = save_melodies(tmp_path / "clips", 16)
+    given: dict[str, Any] = {
+        "backbone": "log_mel",
+        "tuning": "head_only",
+        "scratch": False,
+        "runner": "eager",
+        "augmentation": "gain",
+    }
+    settings: dict[str, Any] = {"tuning": {"epochs": 1}, "task": {"hidden": 8}, "augmentation": {"views": 2}}
+    run = headstart.fit(clips, out=tmp_path / "run", settings=settings, **given)
+    assert "wer" in run.metrics["test"] and run.plan.augmentation == "gain"
+    settings["augmentation"] = {"test_views": 2}
+    with pytest.raises(SettingsError, match="are texts, which have no mean"):
+        headstart.fit(clips, out=tmp_path / "other", settings=settings, **given)
 
 
 def test_sounds_of_no_use_are_named_and_the_others_are_learnt_from(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from headstart.contracts.composed_augmentation import Composed
 from headstart.contracts.model import Model
 from headstart.contracts.prediction import Prediction
+from headstart.contracts.target_kinds import OfWhole
 from headstart.contracts.target_movement import has_place
 from headstart.engine.frozen.averaged_views import KEY, AveragedViews
 from headstart.engine.frozen.infer import Predictor
@@ -82,6 +83,9 @@ def _why_not(context: FitContext, augmentation: Composed) -> str:
     placed = [kind.title for kind in context.data.task.target_kinds.values() if has_place(kind)]
     if placed:
         return f"predictions of {placed[0]} move with the view and cannot be averaged"
+    written = [kind.title for kind in context.data.task.target_kinds.values() if isinstance(kind, OfWhole)]
+    if written:
+        return f"predictions of {written[0]} are texts, which have no mean"
     if not len(context.data.split.val):
         return "there is no validation part to show whether it helps"
     return ""
