@@ -38,8 +38,8 @@ ROWS_AT_ONCE = 2048
 """Examples held in memory at a time."""
 
 
-FRAMES_AT_ONCE = 3
-"""Frames of a video that are run at once: 320 pixels square, each takes some 35 MB in a small network."""
+FRAMES_AT_ONCE = 1
+"""Frames of a video in a batch, of which as many run at once as there are cores: each takes tens of MB."""
 
 
 class PredictionSummary(Settings):
