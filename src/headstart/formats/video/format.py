@@ -31,7 +31,7 @@ from headstart.kernel.errors import DataError, some
 from headstart.kernel.settings import Settings
 from headstart.media.images import SUFFIXES as PICTURES
 
-AT_ONCE = 16
+AT_ONCE = 8
 """Frames that a stream holds at a time."""
 
 BROKEN = "videos that cannot be read"
@@ -119,7 +119,7 @@ class VideoFrames(Settings):
         return _examples(root, found, places, columns, self._told(notes), _one_layout(boxes))
 
     def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:
-        """The frames without labels, in the same order, at most `rows` or 16 at a time."""
+        """The frames without labels, in the same order, at most `rows` or 8 at a time."""
         root, paths, notes = _videos(source)
         held, told = list[_Row](), dict[str, list[str]]()
         every = (row for path in paths for row in self._frames(root, path, None, told))
