@@ -29,7 +29,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def ctrl_c_as_usual() -> Iterator[None]:
     """Every test leaves Ctrl-C to Python: left to the system, the next test that raises one would end the process.
 
-    An event loop that was not closed would still be told of it, through a descriptor that may be somebody else's by then.
+    An event loop that was not closed would still be told of it, by a descriptor that may be somebody else's by then.
     """
     yield
     signal.set_wakeup_fd(-1)
