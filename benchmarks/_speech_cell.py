@@ -109,9 +109,8 @@ def whisper(epochs: int) -> dict[str, Any]:
                 reporter=Quiet(),
             )
             arms = run.record.arms
-            own = max(
-                arms.values(), key=lambda arm: len(arm.history)
-            )  # the fine-tuning, whether it is the model or not
+            # the fine-tuning, whether it is the model or not
+            own = max(arms.values(), key=lambda arm: len(arm.history))
             history = own.history
             found[name] = {
                 "wer": own.figures["wer"].model_dump(),

@@ -69,7 +69,8 @@ class TableMlp(TableFamily):
 
     def rebuild(self, assets: Path) -> Backbone:  # noqa: ARG002
         """The architecture, its weights to be filled in; the encoding that there is stays."""
-        kept = self if "clip" in self.model_fields_set else self.model_copy(update={"clip": 0.0})  # from before 0.2
+        # what was saved before there was a limit knows none
+        kept = self if "clip" in self.model_fields_set else self.model_copy(update={"clip": 0.0})
         return _TableNet(kept, learns=False)
 
 

@@ -52,9 +52,9 @@ def prediction_of(task: str, prediction: Prediction) -> Prediction:
     return Prediction(within(task, prediction.columns))
 
 
-def answers_of(task: BoundTask) -> int:
-    """Return what a loss is multiplied by, so that a set of 60 labels does not count as one answer."""
-    return task.answers if isinstance(task, SeveralAnswers) else 1
+def weight_of(name: str, task: BoundTask, given: Mapping[str, float]) -> float:
+    """Return the `given` weight of a task's loss, times its answers: a set of 60 labels does not count as one."""
+    return given.get(name, 1.0) * (task.answers if isinstance(task, SeveralAnswers) else 1)
 
 
 def label_columns(examples: Examples) -> tuple[str, ...]:

@@ -56,7 +56,6 @@ from headstart.tasks.joint.metrics import joint_metrics, primaries_of
 from headstart.tasks.joint.parts import (
     KNOWN,
     KNOWN_OR_NOT,
-    answers_of,
     by_rarest,
     joined,
     known_in,
@@ -66,6 +65,7 @@ from headstart.tasks.joint.parts import (
     prediction_of,
     require_alike,
     targets_of,
+    weight_of,
     within,
 )
 
@@ -247,7 +247,7 @@ class BoundJoint(BoundTask):
         if self.in_sums:
             return self.losses_of(self.sums(outputs, targets))
         return {
-            name: self.settings.weights.get(name, 1.0) * answers_of(task) * self._loss(name, task, outputs, targets)
+            name: weight_of(name, task, self.settings.weights) * self._loss(name, task, outputs, targets)
             for name, task in self.tasks.items()
         }
 
@@ -278,7 +278,7 @@ class BoundJoint(BoundTask):
         for name, task in self.tasks.items():
             own = within(name, sums)
             mean = _total(task.losses_of(own)) if made_of_sums(task) else own["loss"] / own["count"].clamp(min=1)
-            found[name] = self.settings.weights.get(name, 1.0) * answers_of(task) * mean
+            found[name] = weight_of(name, task, self.settings.weights) * mean
         return found
 
     def predict(self, head: nn.Module, features: Features, inputs: Tensors) -> Prediction:

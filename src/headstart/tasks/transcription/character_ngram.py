@@ -36,7 +36,8 @@ class CharacterNgram(Settings):
 
     def log_probability(self, before: Sequence[int], number: int) -> float:
         """log P of a character, or of EDGE, after those of the line before it."""
-        history = (EDGE, *before)[-(self.order - 1) :] if len(before) < self.order else tuple(before[1 - self.order :])
+        most = self.order - 1
+        history = (EDGE, *before[-most:])[-most:]
         if (history, number) not in self._known:
             self._known[history, number] = math.log(self._probability(history, number))
         return self._known[history, number]
