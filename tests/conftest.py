@@ -27,12 +27,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def ctrl_c_as_usual() -> Iterator[None]:
-    """Every test leaves Ctrl-C to Python: left to the system, the next test that raises one would end the process.
-
-    An event loop that was not closed would still be told of it, by a descriptor that may be somebody else's by then.
-    """
+    """Every test leaves Ctrl-C to Python: left to the system, the next test that raises one would end the process."""
     yield
-    signal.set_wakeup_fd(-1)
     left = signal.signal(signal.SIGINT, signal.default_int_handler)
     assert left is signal.default_int_handler, f"this test left {left} to handle Ctrl-C"
 

@@ -9,7 +9,6 @@ shorter than a window are read as well. A model in ONNX does not learn: heads ar
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 from collections.abc import Mapping
 from functools import lru_cache
@@ -24,6 +23,7 @@ from headstart.backbones._sound_backbone import LONGEST, FrameBackbone
 from headstart.contracts.backbone import Backbone
 from headstart.kernel.errors import BackboneError, first_line
 from headstart.kernel.files import hash_bytes
+from headstart.kernel.openvino_library import core
 from headstart.kernel.settings import Settings
 
 EMBEDDING = "speech_embedding"
@@ -177,10 +177,8 @@ class _Onnx(FrameBackbone):
 @lru_cache(8)
 def _compiled(content: bytes) -> Any:
     """The model of a file, in 32 bits and on one thread: what is kept must not depend on the processor."""
-    openvino = importlib.import_module("openvino")
-    core = openvino.Core()
     exact = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
     try:
-        return core.compile_model(core.read_model(content), "CPU", exact)
+        return core().compile_model(core().read_model(content), "CPU", exact)
     except RuntimeError as error:
         raise BackboneError(f"this is no ONNX model that OpenVINO can run: {first_line(error)}") from error

@@ -8,12 +8,14 @@ from typing import Any
 
 from headstart.contracts.exporter import CannotExport
 from headstart.exporters._tracing import naming_faults, quiet
+from headstart.kernel.openvino_library import without_reports
 
 
 def quantised(model: Any, batches: Sequence[Any]) -> Any:
     """Return an OpenVINO or ONNX model in int8. Raises CannotExport without NNCF."""
     try:
-        nncf = import_module("nncf")
+        with without_reports():
+            nncf = import_module("nncf")
     except ImportError as error:
         raise CannotExport(f'int8 needs NNCF ({error}): pip install "headstart[int8]"') from error
     with naming_faults("NNCF"), quiet():

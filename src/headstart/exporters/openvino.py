@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,6 +12,7 @@ import torch
 from headstart.contracts.exporter import Arrays, CannotExport, Compute, Graph
 from headstart.exporters._int8 import quantised
 from headstart.exporters._tracing import exported_program, naming_faults, quiet
+from headstart.kernel.openvino_library import core, library
 from headstart.kernel.settings import Settings
 
 FILE = "model.xml"
@@ -49,10 +49,10 @@ class OpenVinoFiles(Settings):
 
     def open(self, folder: Path, inputs: Sequence[str], outputs: Sequence[str]) -> Compute:
         """On the CPU, in float32 also where the processor has bfloat16."""
-        openvino = _library()
+        _library()
         with naming_faults("OpenVINO"):
             exact = {"INFERENCE_PRECISION_HINT": "f32"}
-            model = _core(openvino).compile_model(folder / FILE, "CPU", exact)
+            model = core().compile_model(folder / FILE, "CPU", exact)
         taken, names = [i.any_name for i in model.inputs], [o.any_name for o in model.outputs]
 
         def compute(arrays: Arrays) -> Arrays:
@@ -64,21 +64,14 @@ class OpenVinoFiles(Settings):
     def quantise(self, folder: Path, inputs: Iterable[Sequence[np.ndarray]], names: Sequence[str]) -> None:
         """By NNCF."""
         openvino = _library()
-        model = _core(openvino).read_model(folder / FILE)
+        model = core().read_model(folder / FILE)
         taken = [one.any_name for one in model.inputs]
         batches = [{name: dict(zip(names, batch))[name] for name in taken} for batch in inputs]
         openvino.save_model(quantised(model, batches), folder / FILE, compress_to_fp16=False)
 
 
-def _core(openvino: Any) -> Any:
-    """A core that reads files whole: one whose mapped weights are replaced ends the process (SIGBUS)."""
-    core = openvino.Core()
-    core.set_property({"ENABLE_MMAP": False})
-    return core
-
-
 def _library() -> Any:
     try:
-        return import_module("openvino")
+        return library()
     except ImportError as error:
         raise CannotExport(f'OpenVINO cannot be loaded ({error}): pip install "openvino>=2025"') from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
@@ -20,25 +19,12 @@ from torch import Tensor, nn
 
 from headstart.contracts.carriers import State
 from headstart.contracts.runner import CannotRun
+from headstart.kernel.openvino_library import core, library, without_reports
 from headstart.kernel.processor import cores
 from headstart.runners._flat import Flat, Signature
 from headstart.runners._kept_graphs import Graph, keep, kept
 
-
-@contextmanager
-def _without_reports() -> Iterator[None]:
-    """Without what would report each conversion over the network, from a process of its own."""
-    reports = "openvino_telemetry"
-    absent = sys.modules.setdefault(reports, None) is None  # type: ignore[arg-type]
-    try:
-        yield
-    finally:
-        if absent:
-            del sys.modules[reports]
-
-
-with _without_reports():
-    import openvino
+openvino = library()
 
 CALIBRATED = 8
 """Inputs by which the ranges of int8 are found at a time."""
@@ -51,12 +37,6 @@ _CONVERTING = Lock()
 
 _FIRST, _MADE = Lock(), Event()
 """OpenVINO makes tables at the first call of a process: two threads that meet there wait for each other for good."""
-
-
-@cache
-def core() -> Any:
-    """OpenVINO's entrance, one per process."""
-    return openvino.Core()
 
 
 @cache
@@ -109,7 +89,7 @@ def _compiled(segment: nn.Module, example: State, settings: dict[str, Any], *, q
 def _quantised(model: Any, inputs: Sequence[Tensor]) -> Any:
     """The model with convolutions and products in int8, its ranges those of some inputs."""
     try:
-        with _without_reports():
+        with without_reports():
             nncf = import_module("nncf")
     except ImportError as error:
         raise CannotRun(f'int8 needs NNCF ({error}): pip install "headstart[int8]"') from error
