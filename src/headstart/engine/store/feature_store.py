@@ -75,7 +75,7 @@ class FeatureStore:
         Args:
             root: its folder; `features` in the cache folder without one.
             limit: bytes, 0 to keep everything in memory. Without one what `limit_in_force` finds.
-            flush_seconds: the most work, in seconds, that a killed process loses.
+            flush_seconds: the most work, in seconds, that a killed process loses; with 0 no batch waits.
 
         Raises:
             SettingsError: `HEADSTART_CACHE_LIMIT` is not a size.

@@ -68,7 +68,7 @@ class Space:
 
         Args:
             bfloat16: store float32 values with 16 bits.
-            flush_seconds: an append that comes so long after the last write writes a shard.
+            flush_seconds: an append that comes so long after the last write writes a shard; with 0 each one does.
             written: called after each shard that reached the disk.
             warn: takes (kind, sentence) and says one sentence per kind.
         """
@@ -131,7 +131,8 @@ class Space:
         self._waiting_bytes += sum(values_of(column).nbytes for column in fields.values())
         now = time.monotonic()
         patience = max(self._flush_seconds, min((now - self._began) * LOST_SHARE, MOST_LOST_SECONDS))
-        if self._waiting_bytes >= SHARD_BYTES or now - self._flushed >= patience:
+        late = now - self._flushed >= patience or not self._flush_seconds
+        if late or self._waiting_bytes >= SHARD_BYTES:
             self.flush()
 
     @property
