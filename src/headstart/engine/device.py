@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Callable
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -97,6 +98,12 @@ def machine() -> dict[str, str]:
 
 def versions() -> dict[str, str]:
     """Library -> installed version; what is not installed is left out."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Read once: the files of every package would be looked through each time."""
     found = {}
     for name in LIBRARIES:
         try:

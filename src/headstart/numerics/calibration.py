@@ -14,7 +14,6 @@ import math
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp
 
 COOLEST, HOTTEST = 0.05, 20.0
 """Bounds of the temperature."""
@@ -51,8 +50,8 @@ def log_prior(temperature: float) -> float:
 
 def log_likelihoods(logits: np.ndarray, labels: np.ndarray, temperature: float) -> np.ndarray:
     """(examples,) log probability of each true label, the logits divided by the temperature."""
-    scaled = logits / temperature
-    return np.asarray(scaled[np.arange(len(labels)), labels] - logsumexp(scaled, axis=1))
+    scaled = (logits - logits.max(axis=1, keepdims=True)) / temperature
+    return np.asarray(scaled[np.arange(len(labels)), labels] - np.log(np.exp(scaled).sum(axis=1)))
 
 
 def confidence_bins(confidence: np.ndarray) -> np.ndarray:

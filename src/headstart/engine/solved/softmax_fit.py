@@ -50,7 +50,7 @@ class SoftmaxFit:
     def __init__(self, rotated: np.ndarray, labels: np.ndarray, weights: np.ndarray, classes: int) -> None:
         """Examples (examples, rank) in principal coordinates, labels in [0, classes), weights of their losses."""
         self.rotated, self.labels, self.weights = rotated, labels, weights.astype(np.float64)
-        self.classes = classes
+        self.classes, self.rows = classes, np.arange(len(labels))
         self.spread = self.weights @ np.square(rotated, dtype=np.float64)
         self.weight = np.zeros((classes, rotated.shape[1]))
         self.bias = np.zeros(classes)
@@ -77,11 +77,14 @@ class SoftmaxFit:
 
     def _loss(self, point: np.ndarray, c: float, scale: np.ndarray) -> tuple[float, np.ndarray]:
         weight, bias = self._unpack(point, scale)
-        log_probability = log_softmax(self._logits(self.rotated, weight, bias), axis=1)
-        rows = np.arange(len(self.labels))
-        loss = -self.weights @ log_probability[rows, self.labels] + np.square(weight).sum() / (2 * c)
-        residual = np.exp(log_probability)
-        residual[rows, self.labels] -= 1
+        logits = self._logits(self.rotated, weight, bias)
+        logits -= logits.max(axis=1, keepdims=True)
+        own = logits[self.rows, self.labels]
+        residual = np.exp(logits, out=logits)
+        totals = residual.sum(axis=1)
+        loss = self.weights @ (np.log(totals) - own) + np.square(weight).sum() / (2 * c)
+        residual /= totals[:, None]
+        residual[self.rows, self.labels] -= 1
         residual *= self.weights[:, None]
         slope = residual.astype(self.rotated.dtype).T @ self.rotated + weight / c
         return float(loss), np.concatenate([(slope * scale).ravel(), residual.sum(axis=0)])
