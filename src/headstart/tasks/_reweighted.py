@@ -85,3 +85,20 @@ def mean_of_present(values: np.ndarray) -> np.ndarray:
 def weighted_means(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
     """(resamples,): the mean of values (n,) under each row of weights (resamples, n); NaN where no weight is left."""
     return weights @ values / weights.sum(axis=1)
+
+
+def areas_above(positive: np.ndarray, scores: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """ROC AUC under weights (examples, resamples): the share of (positive, negative) pairs in order, a tie one half."""
+    positives, negatives = np.flatnonzero(positive), np.flatnonzero(~positive)
+    negatives = negatives[np.argsort(scores[negatives], kind="stable")]
+    below = np.searchsorted(scores[negatives], scores[positives], side="left")
+    not_above = np.searchsorted(scores[negatives], scores[positives], side="right")
+
+    def area(by_example: np.ndarray) -> np.ndarray:
+        first = np.zeros((len(negatives) + 1, by_example.shape[1]))  # row k: the weight of the k lowest negatives
+        np.cumsum(by_example[negatives], axis=0, out=first[1:])
+        weights = by_example[positives]
+        pairs = np.einsum("pr,pr->r", weights, first[below] + first[not_above]) / 2
+        return pairs / (weights.sum(axis=0) * first[-1])
+
+    return area

@@ -21,6 +21,7 @@ from headstart.numerics.calibration import expected_calibration_error
 from headstart.tasks._label_kinds import TARGET
 from headstart.tasks._reweighted import (
     UNSTEADY,
+    areas_above,
     f1_shares,
     given,
     mean_over_classes,
@@ -136,7 +137,7 @@ def _areas(labels: np.ndarray, probabilities: np.ndarray) -> Replicates:
     present = np.array([1]) if probabilities.shape[1] == 2 else np.unique(labels)
     if len(present) > MANY and len(present) * PASS > len(labels):
         return _areas_of_many(labels, probabilities)
-    rankings = [_ranking(labels == k, probabilities[:, k]) for k in present]
+    rankings = [areas_above(labels == k, probabilities[:, k]) for k in present]
 
     def areas(weights: np.ndarray) -> np.ndarray:
         by_example = np.ascontiguousarray(weights.T)
@@ -167,23 +168,6 @@ def _areas_of_many(labels: np.ndarray, probabilities: np.ndarray) -> Replicates:
         return pairs / (positives * (weights.sum(axis=1, keepdims=True) - positives))
 
     return areas
-
-
-def _ranking(positive: np.ndarray, scores: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """The Mann-Whitney form: the share of (positive, negative) pairs in the right order, a tie counting one half."""
-    positives, negatives = np.flatnonzero(positive), np.flatnonzero(~positive)
-    negatives = negatives[np.argsort(scores[negatives], kind="stable")]
-    below = np.searchsorted(scores[negatives], scores[positives], side="left")
-    not_above = np.searchsorted(scores[negatives], scores[positives], side="right")
-
-    def area(by_example: np.ndarray) -> np.ndarray:
-        first = np.zeros((len(negatives) + 1, by_example.shape[1]))  # row k: the weight of the k lowest negatives
-        np.cumsum(by_example[negatives], axis=0, out=first[1:])
-        weights = by_example[positives]
-        pairs = np.einsum("pr,pr->r", weights, first[below] + first[not_above]) / 2
-        return pairs / (weights.sum(axis=0) * first[-1])
-
-    return area
 
 
 def _log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:

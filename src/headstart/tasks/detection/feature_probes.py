@@ -27,6 +27,7 @@ from torchvision.ops import roi_align
 
 from headstart.numerics.bootstrap import Resamples, interval
 from headstart.numerics.few_threads import few_threads
+from headstart.tasks._reweighted import areas_above
 from headstart.tasks.detection.boxes import CLASS, CROWD, FRAMED
 
 FOLDS = 3
@@ -143,10 +144,8 @@ def area(inside: np.ndarray, scores: np.ndarray, groups: np.ndarray, seed: int) 
     """ROC AUC of scores (examples,), with an interval over groups."""
     drawn = Resamples(len(inside), groups, seed, RESAMPLES)
 
-    def reweighted(weights: np.ndarray) -> np.ndarray:
-        return np.array([roc_auc_score(inside, scores, sample_weight=some) for some in weights])
-
-    (replicates,) = drawn.of(reweighted)
+    of_weights = areas_above(inside, scores)
+    (replicates,) = drawn.of(lambda weights: of_weights(np.ascontiguousarray(weights.T)))
     value = float(roc_auc_score(inside, scores))
     low, high = interval(replicates, value, drawn.independent, (0.0, 1.0))
     return Probed(value, low, high, drawn.independent)
