@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from functools import cache, partial
+from dataclasses import dataclass, replace
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -167,18 +167,34 @@ DENSE: dict[str, Callable[[], Data]] = {
 """Candidate labels with more than a value per example, and those of packages outside."""
 
 
-class Case(NamedTuple):
-    """A task bound to examples, with a linear head that was solved on their features."""
+@dataclass(frozen=True)
+class Case:
+    """A task bound to examples, with a linear head that is solved on their features where a test asks for it."""
 
     task: Any
     data: Data
-    targets: Mapping[str, np.ndarray]
-    head: nn.Module
-    chosen: Mapping[str, float]
 
     @property
     def examples(self) -> Examples:
         return self.data.examples
+
+    @cached_property
+    def targets(self) -> Mapping[str, np.ndarray]:
+        found: Mapping[str, np.ndarray] = self.task.targets(self.examples)
+        return found
+
+    @cached_property
+    def solution(self) -> tuple[nn.Module, Mapping[str, float]]:
+        with torch.enable_grad():
+            return solved(self)
+
+    @property
+    def head(self) -> nn.Module:
+        return self.solution[0]
+
+    @property
+    def chosen(self) -> Mapping[str, float]:
+        return self.solution[1]
 
     def fresh(self) -> nn.Module:
         """A head that has learnt nothing."""
@@ -210,10 +226,7 @@ def case(name: str, kind: str) -> Case | None:
     if reason is None or (name not in within and any(case(other, kind) for other in within)):
         return None
     assert isinstance(reason, str) and reason.strip()
-    task = plugin(**STEADY.get(name, {})).bind(data.examples, data.shapes).linear()
-    unsolved = Case(task, data, task.targets(data.examples), nn.Identity(), {})
-    head, chosen = solved(unsolved)
-    return unsolved._replace(head=head, chosen=chosen)
+    return Case(plugin(**STEADY.get(name, {})).bind(data.examples, data.shapes).linear(), data)
 
 
 def stepped(c: Case) -> nn.Module:
@@ -513,7 +526,7 @@ def test_reweighting_by_ones_gives_the_metric_itself(name: str, kind: str) -> No
 @every_case
 def test_a_weight_is_how_often_an_example_counts(name: str, kind: str) -> None:
     c, prediction = bound(name, kind), finished(bound(name, kind).task, bound(name, kind))
-    weights = np.random.default_rng(3).integers(0, 4, (4, N)).astype(np.float64)
+    weights = np.random.default_rng(3).integers(0, 4, (3, N)).astype(np.float64)
     weights[0] = 2.0
     for metric in c.task.evaluation.metrics:
         found = metric.replicates(c.targets, prediction)(weights)
