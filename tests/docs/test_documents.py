@@ -7,6 +7,7 @@ import re
 import shlex
 from functools import cache
 from pathlib import Path
+from types import CodeType
 
 import pytest
 import typer
@@ -115,9 +116,17 @@ def test_a_listed_message_is_one_that_the_package_has(message: str) -> None:
 @cache
 def _said() -> str:
     """All text constants of the package, those that stand one after the other joined."""
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / "src").rglob("*.py")]
-    nodes = (node for tree in trees for node in ast.walk(tree))
-    return "\n".join(node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    found: list[str] = []
+    waiting: list[object] = [compile(path.read_bytes(), str(path), "exec") for path in (ROOT / "src").rglob("*.py")]
+    while waiting:
+        constant = waiting.pop()
+        if isinstance(constant, str):
+            found.append(constant)
+        elif isinstance(constant, CodeType):
+            waiting += constant.co_consts
+        elif isinstance(constant, tuple | frozenset):
+            waiting += constant
+    return "\n".join(found)
 
 
 def test_the_changelog_keeps_its_form() -> None:

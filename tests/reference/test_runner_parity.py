@@ -21,7 +21,7 @@ from headstart.kernel import registry
 from headstart.runners.openvino import OpenVino
 
 CPU = torch.device("cpu")
-INPUTS = 16
+INPUTS = 8
 LIMIT = 0.01
 SLOW_TO_START = 10.0
 """Runners that take longer are tested in a file of their own."""

@@ -410,7 +410,7 @@ def test_no_fold_is_predicted_by_a_training_that_saw_it() -> None:
 
 
 def test_a_comparison_that_was_made_is_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = {**SHORT, "learning_rate": 0.02, "tunings": ["full"]}
+    given = {**SHORT, "epochs": 2, "learning_rate": 0.02, "tunings": ["full"]}
     first = searched(bench_of(tmp_path, given, judged=20))
     monkeypatch.setattr(CrossFitting, "_made", None)
     assert searched(bench_of(tmp_path, given, judged=20)).sentence == first.sentence
@@ -427,7 +427,7 @@ def test_there_are_as_many_folds_as_there_is_time_for_and_else_validation_decide
 ) -> None:
     monkeypatch.setattr("headstart.search.cross_fitting.time_on_all", lambda _, count, *__: count * seconds)
     monkeypatch.setattr(Search, "left", lambda _: 58.0)
-    found = searched(bench_of(None, {**SHORT, "learning_rate": 0.01, "tunings": ["full"]}, judged=32))
+    found = searched(bench_of(None, {**SHORT, "epochs": 2, "learning_rate": 0.01, "tunings": ["full"]}, judged=32))
     decision = {one.what: one for one in found.decisions}["cross-fitting"]
     assert decision.value == told
 
@@ -515,7 +515,7 @@ def test_where_few_are_judged_probe_and_fine_tuning_become_one_model(tmp_path: P
 
 
 def test_a_blend_that_is_pulled_to_the_probe_without_end_is_the_probe(tmp_path: Path) -> None:
-    context = blending(bench_of(tmp_path, {**SHORT, "tunings": ["full"]}, judged=20), shrinkage=1e6)
+    context = blending(bench_of(tmp_path, {**SHORT, "epochs": 2, "tunings": ["full"]}, judged=20), shrinkage=1e6)
     found = searched(context)
     assert found.arm is None and found.context.plan.tuning == "probe" and "blend" not in found.context.plan.settings
     assert "0 % of the weight, so the probe alone is the model" in found.sentence

@@ -170,7 +170,7 @@ def test_inspect_and_fit_say_the_same(
     assert "No problems" not in capsys.readouterr().out
     errors = {finding.text for finding in found.findings if finding.severity == "error"}
     try:
-        record = headstart.fit(data, out=tmp_path / "runs" / "run", scratch=False, **options).record
+        record = headstart.fit(data, out=tmp_path / "runs" / "run", scratch=False, label_curve=False, **options).record
     except HeadstartError as error:
         assert str(error) in errors and re.search(fault.words, str(error)), (str(error), errors)
         return
@@ -185,7 +185,7 @@ def test_predict_and_evaluate_say_what_they_cut_and_leave_out(tmp_path: Path, te
     shares = [1 - 62 / (len(tokenizer(text).input_ids) - 2) for text in data["text"][48:]]  # two tokens are special
     assert min(shares) > 0
     cut = rf"texts \(\S+ %\) are longer than the 64 tokens that .* reads: .* {100 * np.mean(shares):.0f} % of each on"
-    run = headstart.fit(data, out=tmp_path / "run", scratch=False, backbone=text_model)
+    run = headstart.fit(data, out=tmp_path / "run", scratch=False, label_curve=False, backbone=text_model)
     assert re.search(cut, "\n".join(run.record.data.notes)), run.record.data.notes
     heard = Heard()
     new = pd.DataFrame({"text": ["", *data["text"][40:]]})
