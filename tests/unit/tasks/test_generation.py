@@ -268,7 +268,7 @@ SMALL = {"backbone": {"width": 32, "layers": 1, "heads": 2, "vocabulary": 320, "
 
 def test_a_small_translator_learns_and_its_run_is_the_backbone_of_another(tmp_path: Path) -> None:
     data = write(tmp_path / "pairs.tsv", 160)
-    common: dict[str, Any] = {"text": "en", "label": "fr", "tuning": "full", "scratch": False}
+    common: dict[str, Any] = {"text": "en", "label": "fr", "tuning": "full", "scratch": False, "label_curve": False}
     tuning = {"epochs": 12, "batch_size": 8, "learning_rate": 1e-2, "patience": 12}
     settings = {**SMALL, "tuning": tuning, "task": {"label_smoothing": 0.0, "beams": 2}}
     run = headstart.fit(data, backbone="seq2seq_small", out=tmp_path / "one", settings=settings, **common)

@@ -79,7 +79,7 @@ def test_a_memory_of_the_right_texts_writes_them_and_weight_0_is_the_model_as_it
 
 def test_a_memory_is_kept_where_it_helps_saved_and_weighed_against_another_domain(tmp_path: Path) -> None:
     data = write(tmp_path / "pairs.tsv", 96)
-    common: dict[str, Any] = {"text": "en", "label": "fr", "scratch": False}
+    common: dict[str, Any] = {"text": "en", "label": "fr", "scratch": False, "label_curve": False}
     tuning = {"epochs": 4, "batch_size": 16, "learning_rate": 1e-2}
     settings = {**SMALL, "tuning": tuning, "task": TASK}
     parent = headstart.fit(
@@ -115,7 +115,7 @@ def test_other_tasks_have_no_decoder_to_remember(tmp_path: Path) -> None:
 
 def test_a_training_tells_what_the_kept_domain_lost_and_one_from_nothing_refuses_it(tmp_path: Path) -> None:
     data = write(tmp_path / "pairs.tsv", 60)
-    common: dict[str, Any] = {"text": "en", "label": "fr", "scratch": False, "tuning": "full"}
+    common: dict[str, Any] = {"text": "en", "label": "fr", "scratch": False, "label_curve": False, "tuning": "full"}
     settings = {**SMALL, "tuning": {"epochs": 2, "batch_size": 16, "learning_rate": 1e-2}, "task": TASK}
     parent = headstart.fit(data, backbone="seq2seq_small", out=tmp_path / "one", settings=settings, **common)
     german = tmp_path / "new.tsv"

@@ -24,7 +24,7 @@ TRUTH = np.stack([KINDS == 0, KINDS != 1, X[:, 0] > 0], axis=1).astype(int)
 SETS = [{"red", "round", "big"} - {name for name, has in zip(("red", "round", "big"), row) if not has} for row in TRUTH]
 WEIGHTS = np.array([0.0, 1.0, 2.0] * 20)
 TARGETS = {"classes": KINDS, "two": KINDS > 0, "numbers": NUMBERS, "matrix": TRUTH}
-BY_STEPS = {"tuning": {"epochs": 40, "batch_size": 10, "learning_rate": 0.01}}
+BY_STEPS = {"tuning": {"epochs": 20, "batch_size": 10, "learning_rate": 0.02}}
 
 
 def estimator(form: str, **changes: Any) -> Any:

@@ -33,7 +33,7 @@ WORDS = [f"{first} {second} {third}" for first in "abcd" for second in "efgh" fo
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    return [str(save_tiny(tmp_path_factory.mktemp(kind) / kind, kind)) for kind in ("bert", "roberta")]
+    return [str(save_tiny(tmp_path_factory.mktemp(kind) / kind, kind, num_hidden_layers=2)) for kind in ("bert", "roberta")]
 
 
 def texts(rows: int = 64, **columns: object) -> pd.DataFrame:
