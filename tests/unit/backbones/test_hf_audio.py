@@ -45,6 +45,7 @@ def alone(backbone: Any, raw: bytes) -> torch.Tensor:
     return found[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "changes"), [*((kind, {}) for kind in KINDS), *((kind, STABLE) for kind in WAVES if "data" not in kind)]
 )

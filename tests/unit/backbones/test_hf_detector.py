@@ -30,6 +30,7 @@ def maps_of(backbone: Any, pixels: Tensor) -> tuple[Tensor, ...]:
         return tuple(backbone.features(backbone.segment(0, 2)(State(pixels))).maps)
 
 
+@pytest.mark.slow
 def test_both_halves_give_what_the_library_gives(folder: Path) -> None:
     backbone: Any = HfDetector(reference=str(folder)).load()
     pixels = torch.randn(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
@@ -48,6 +49,7 @@ def bound(backbone: Any) -> tuple[BoundDetection, Any]:
     return Detection().bind(examples, backbone), examples
 
 
+@pytest.mark.slow
 def test_a_detector_learns_other_classes_in_all_of_its_layers(folder: Path) -> None:
     backbone: Any = HfDetector(reference=str(folder)).load()
     task, examples = bound(backbone)
@@ -76,6 +78,7 @@ def test_a_detector_learns_other_classes_in_all_of_its_layers(folder: Path) -> N
     )
 
 
+@pytest.mark.slow
 def test_its_decoder_goes_with_a_saved_model(folder: Path, tmp_path: Path) -> None:
     backbone: Any = HfDetector(reference=str(folder)).load()
     for name, content in backbone.assets().items():

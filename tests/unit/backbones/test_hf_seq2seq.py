@@ -43,6 +43,7 @@ def own_loss(backbone: Any, tokens: torch.Tensor) -> float:
         return float(backbone.module(input_ids=state.hidden, attention_mask=mask, labels=tokens).loss)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_teacher_forcing_and_generation_are_the_librarys(family: str) -> None:
     backbone = translator(family)

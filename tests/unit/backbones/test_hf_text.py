@@ -119,6 +119,7 @@ def test_a_model_without_padding_token_is_padded_on_the_right(gpt2: Backbone) ->
     assert mask.sum(1).tolist() == [len(gpt2.prepare([text]).hidden[0]) for text in SENTENCES]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("family", "most"), [("bert", 64), ("gpt2", 64), ("roberta", 62), ("mpnet", 62)])
 def test_a_very_long_text_is_cut_to_what_the_model_reads(tmp_path: Path, family: str, most: int) -> None:
     backbone = HfText(reference=str(save_tiny(tmp_path, family))).load()

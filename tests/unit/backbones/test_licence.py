@@ -57,6 +57,7 @@ def test_a_model_card_that_is_no_file_states_nothing(tmp_path: Path) -> None:
     assert licence_beside(tmp_path) == "unknown"
 
 
+@pytest.mark.slow
 def test_a_run_inherits_the_licence_and_random_weights_have_none(tmp_path: Path) -> None:
     inside = Embedded().load()
     assert inside.licence == inside.whole(64).licence == "Apache-2.0"

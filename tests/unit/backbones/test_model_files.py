@@ -173,6 +173,7 @@ def test_a_checkpoint_declares_no_more_than_it_stores(tmp_path: Path, kind: str)
         TimmImages(reference="test_resnet", weights=str(path)).load()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("entries", "reason"),
     [

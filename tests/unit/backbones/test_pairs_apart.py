@@ -49,6 +49,7 @@ def apart_of(joint: Backbone) -> Backbone:
     return found
 
 
+@pytest.mark.slow
 def test_the_features_of_a_pair_are_those_of_its_texts_and_how_they_differ(joint: Backbone) -> None:
     backbone = apart_of(joint)
     first, second = (run(joint, [pair[k] for pair in PAIRS]).pooled for k in (0, 1))

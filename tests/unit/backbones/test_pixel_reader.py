@@ -141,6 +141,7 @@ def decode_of(backbone: Backbone) -> tuple[Any, type]:
     return backbone.preparation()["decode"], type(backbone.reader())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decode", ["fast", "full"])
 def test_the_way_of_decoding_belongs_to_the_preparation_and_to_a_saved_model(decode: str, tmp_path: Path) -> None:
     backbone = loaded(decode=decode)

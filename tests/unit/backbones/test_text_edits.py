@@ -32,6 +32,7 @@ def saved_again(backbone: Backbone, folder: Path) -> Backbone:
     return again
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("family", "first"), [("bert", 0), ("roberta", 2), ("gpt2", 0), ("deberta-v2", None)])
 def test_a_longer_window_leaves_short_texts_as_they_were(tmp_path: Path, family: str, first: int | None) -> None:
     source = save_tiny(tmp_path / "source", family)
@@ -50,6 +51,7 @@ def test_a_longer_window_leaves_short_texts_as_they_were(tmp_path: Path, family:
     assert torch.equal(features(again, [LONG, "Why?"]), features(longer, [LONG, "Why?"]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["bert", "distilbert", "gpt2", "modernbert"])
 def test_last_layers_are_left_out_and_the_others_stay(tmp_path: Path, family: str) -> None:
     source = save_tiny(tmp_path / "source", family)

@@ -56,6 +56,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, str]]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "edits", "expected"), CASES)
 def test_untouched_weights_are_bit_identical_and_the_table_tells_the_others(
     weights: Path, name: str, edits: dict[str, Any], expected: dict[str, str]
@@ -74,6 +75,7 @@ def test_untouched_weights_are_bit_identical_and_the_table_tells_the_others(
     assert not failing_boundaries(edited, State(edited._example()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "edits"), [(name, edits) for name, edits, _ in CASES])
 def test_a_saved_description_rebuilds_it_and_no_other_one_has_its_name(
     weights: Path, name: str, edits: dict[str, Any]

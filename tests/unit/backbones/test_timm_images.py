@@ -131,6 +131,7 @@ def test_an_image_that_cannot_be_read_says_why(resnet: Backbone, tmp_path: Path)
     assert resnet.length(PICTURES[0]) == resnet.length(PICTURES[1])
 
 
+@pytest.mark.slow
 def test_image_size_is_what_the_model_and_its_preparation_use(resnet: Backbone) -> None:
     assert resnet.prepare(PICTURES).hidden.shape == (2, 3, 64, 64)
     assert resnet.preparation()["input_size"] == [3, 64, 64]
@@ -154,6 +155,7 @@ def test_random_weights_follow_the_seed_and_leave_the_global_generator_alone(res
     assert resnet.fresh(1).describe() == resnet.describe() and resnet.origin == "random"
 
 
+@pytest.mark.slow
 def test_the_description_rebuilds_architecture_and_preprocessing(tmp_path: Path) -> None:
     folder = timm_folder(
         tmp_path, model_args={"act_layer": "gelu", "num_classes": 7}, crop_pct=0.7, std=[0.1, 0.2, 0.3]
@@ -183,6 +185,7 @@ def timm_folder(parent: Path, *, model_args: dict[str, Any] | None = None, **con
     return folder
 
 
+@pytest.mark.slow
 def test_a_folder_gives_its_weights(tmp_path: Path, reference_model: Any) -> None:
     folder = timm_folder(tmp_path)
     save_file(reference_model.state_dict(), folder / "model.safetensors")
@@ -339,6 +342,7 @@ def put_in_cache(hub: Path, repository: str, files: dict[str, bytes]) -> None:
         (snapshot / name).write_bytes(content)
 
 
+@pytest.mark.slow
 def test_what_lies_in_the_hub_cache_needs_no_network(
     empty_hub_cache: Path, tmp_path: Path, reference_model: Any
 ) -> None:
@@ -397,6 +401,7 @@ def test_a_second_load_does_not_verify_again(monkeypatch: pytest.MonkeyPatch, tm
     assert len(TimmImages(reference="resnet50", weights="random", seed=1).load().stages) == 4
 
 
+@pytest.mark.slow
 def test_real_weights_give_timms_features(test_data: Path) -> None:
     folder = test_data / "weights" / "mobilenetv2_100_imagenet"
     if not folder.is_dir():
@@ -415,6 +420,7 @@ def test_real_weights_give_timms_features(test_data: Path) -> None:
     assert backbone.segment(0, 7, (Tap("blocks.2"),))(images).taps["blocks.2.pooled"].shape == (3, 32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("multi", [False, True], ids=["last", "several"])
 @pytest.mark.parametrize("strides", [(8, 32), (8, 16), (16, 128)])
 def test_maps_of_some_strides_are_those_of_all_and_the_others_are_not_tapped(

@@ -17,6 +17,7 @@ from headstart.pipeline.plan import Plan
 from headstart.pipeline.sequence import start
 
 
+@pytest.mark.slow
 def test_each_picture_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(60):
         folder = tmp_path / ("dark", "light")[number % 2]

@@ -49,6 +49,7 @@ def test_each_label_of_a_set_has_its_log_odds() -> None:
     np.testing.assert_allclose(scores(truth, 2), logit(np.stack(each, axis=1)), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 def test_what_scikit_learn_and_scipy_warn_of_is_kept_from_users() -> None:
     many, rows = np.arange(40) % 25, pa.table({"x": X[:, 0], "origin": ["here"] * 40})

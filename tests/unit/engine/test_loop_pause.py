@@ -10,6 +10,7 @@ from headstart.engine.training.checkpoint import CheckpointFile
 from small_trainings import KINDS, changed, small_loop, weights
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["batchnorm_and_dropout", "stored_prefix", "everything"])
 @pytest.mark.parametrize("afresh", [False, True], ids=["same loop", "another loop"])
 def test_a_pause_changes_nothing(kind: str, afresh: bool, tmp_path: Path) -> None:

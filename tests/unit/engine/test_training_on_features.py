@@ -50,6 +50,7 @@ def trained(domains: Domains, objective: Any, settings: FeatureTraining = SHORT)
     return train_on_features(domains, objective, TASK, settings, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ADAPTING)
 def test_every_objective_of_two_domains_trains_a_head_that_knows_both(name: str) -> None:
     domains, labels = shifted()
@@ -70,6 +71,7 @@ def test_both_heads_are_one_past_the_standardisation_of_their_domain() -> None:
     assert np.array_equal(logits(shared.head, domains.source), logits(shared.of_source, domains.source))
 
 
+@pytest.mark.slow
 def test_it_is_a_function_of_the_seed_and_leaves_random_states_alone() -> None:
     domains, _ = shifted()
     before = torch.random.get_rng_state()

@@ -70,6 +70,7 @@ CHANGES: dict[str, Callable[[Picture], bytes]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_picture_is_found_among_others(change: str) -> None:
     pictures = [photo(seed) for seed in range(3)]
@@ -99,6 +100,7 @@ def test_digits_that_look_alike_are_not_joined() -> None:
     assert cropped_images(np.stack([np.asarray(digit) for digit in digits])) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "most"), [("img_ants_bees", 0), ("img_cats_dogs", 0), ("da_pacs/photo", 2)])
 def test_real_photographs_are_not_joined(test_data: Path, name: str, most: int) -> None:
     photographs = found(ImageFolder().read(test_data / "data" / name, Columns()))

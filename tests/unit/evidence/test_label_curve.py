@@ -63,6 +63,7 @@ def test_the_forecast_is_the_longhand_one(labels: int) -> None:
     assert (found.value, found.low, found.high) == pytest.approx(longhand(measured, labels), abs=1e-9)
 
 
+@pytest.mark.slow
 def test_nine_of_ten_intervals_hold_what_a_known_law_says_of_twice_the_labels() -> None:
     draws, held = np.random.default_rng(0), []
     while len(held) < 150:
@@ -97,6 +98,7 @@ def test_an_error_without_a_limit_gets_an_interval_of_its_logarithm() -> None:
     assert found.low * found.high == pytest.approx(found.value**2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", [100, 300, 800])
 def test_the_labels_for_a_value_are_those_that_a_known_law_needs(labels: int) -> None:
     value = 1 - 0.3 * (0.3 + 0.7 * (labels / 400) ** -0.5)

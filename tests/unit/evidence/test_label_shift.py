@@ -47,6 +47,7 @@ def test_em_is_the_mix_of_greatest_likelihood_and_its_rounds_are_those_of_the_pa
     assert expectation_maximisation(probabilities, prior, rounds=7) == pytest.approx(shares, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_mix_of_another_set() -> None:
     draws, held = np.random.default_rng(1), 0
     centres = np.array([[0.0, 0], [2, 0], [0, 2]])

@@ -41,6 +41,7 @@ def told(kind: str, known: str = "all", seed: int = 0) -> Diagnosis:
     return diagnose(one, other, mine, some, NAMES, seed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", ["all", "few"])
 @pytest.mark.parametrize("kind", ["none", "label", "covariate", "concept", "support"])
 def test_planted_shifts_are_diagnosed_with_labels(kind: str, known: str) -> None:
@@ -50,6 +51,7 @@ def test_planted_shifts_are_diagnosed_with_labels(kind: str, known: str) -> None
         assert found.missing_classes == (("dog", "other"),) and "the other set has no 'dog'" in found.reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "expected"), [("label", "label"), ("covariate", "covariate"), ("region", "support"), ("concept", "none")]
 )
@@ -81,6 +83,7 @@ def test_random_halves_are_rarely_said_to_differ() -> None:
     assert sum(kind != "none" for kind in found) <= 3  # at most 0.6 expected, more than 3 in one run of 300
 
 
+@pytest.mark.slow
 def test_p_values_are_corrected_by_holm() -> None:
     found = told("label").questions
     order = sorted(found, key=lambda one: one.p)
@@ -101,6 +104,7 @@ def test_names_that_one_set_lacks_are_told_both_ways() -> None:
     assert found.kind == "support" and set(found.missing_classes) == {("cat", "data"), ("fox", "other")}
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 def test_more_classes_than_are_drawn_to_a_mix_by_their_share_are_no_fault() -> None:
     draws, classes = np.random.default_rng(0), np.arange(500) % 250

@@ -31,6 +31,7 @@ def test_an_attribute_that_goes_with_one_class_is_named_with_that_class(kind: st
     assert "tells 'dog' from the rest" in in_words(found[0], 2)
 
 
+@pytest.mark.slow
 def test_attributes_that_say_nothing_are_called_beyond_chance_as_rarely_as_the_level_says() -> None:
     smallest = []
     for seed in range(50):

@@ -77,6 +77,7 @@ def test_pairs_are_linked_and_not_compared_one_by_one() -> None:
     assert time.process_time() - began < 20, "pairs of texts were compared one by one"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "label", "most"),
     [("text_nlupp_multilabel", "domain", 0.03), ("text_sms_spam", "label", 0.03), ("text_sst2", "label", 0.001)],

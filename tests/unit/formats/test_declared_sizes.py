@@ -39,6 +39,7 @@ def test_coco_sizes_must_be_those_of_the_pictures(tmp_path: Path) -> None:
         Coco().read(tmp_path, Columns())
 
 
+@pytest.mark.slow
 def test_a_polygon_over_a_large_picture_is_drawn_in_bands_without_a_seam() -> None:
     height, width = 5000, 600
     inside = drawn([[0, 0, width, 0, 0, height]], height, width).inside

@@ -339,6 +339,7 @@ def numbers(folder: Path, label: list[str], *, a: Any = "{:.3f}".format, name: s
     return folder / name
 
 
+@pytest.mark.slow
 def test_inspect_counts_the_labels_of_fit_and_predictions_are_written_as_labels_are(tmp_path: Path) -> None:
     source = numbers(tmp_path, ["1.10", "1.1", "cat "])
     found = headstart.inspect(source)

@@ -74,6 +74,7 @@ def test_two_columns_of_one_name_are_refused_where_a_model_predicts_too(tmp_path
         list(Table().stream(path, Columns(numeric=("a", "b")), 10))
 
 
+@pytest.mark.slow
 def test_thousands_of_columns_keep_their_values_and_order(tmp_path: Path) -> None:
     values = np.random.default_rng(0).normal(size=(20, 3000))
     frame = pd.DataFrame(values, columns=[f"c{k}" for k in range(3000)])

@@ -361,6 +361,7 @@ def deflated(source: Path, path: Path, *, bare: bool, more: int = 0) -> None:
         path.write_bytes(path.read_bytes()[132:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bare", [False, True])
 def test_deflated_dicom_is_read_as_far_as_it_holds_what_its_header_tells_of(tmp_path: Path, bare: bool) -> None:
     pytest.importorskip("pydicom", reason="DICOM needs the extra 'medical'")

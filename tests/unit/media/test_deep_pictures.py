@@ -124,6 +124,7 @@ def test_black_lies_below_white(tmp_path: Path, levels: list[float]) -> None:
         headstart.fit(scenes(tmp_path, 0, 2), backbone="embedded", settings={"backbone": {"levels": levels}})
 
 
+@pytest.mark.slow
 def test_a_run_keeps_its_levels_and_a_hot_pixel_changes_no_prediction(tmp_path: Path) -> None:
     data = scenes(tmp_path / "data", 0, 12)
     for number in range(4):
@@ -144,6 +145,7 @@ def test_a_run_keeps_its_levels_and_a_hot_pixel_changes_no_prediction(tmp_path: 
     assert scores[0] != scores[1]  # kept features are not shared
 
 
+@pytest.mark.slow
 def test_a_run_of_8_bits_doubts_deep_pictures(tmp_path: Path) -> None:
     data = tmp_path / "data"
     for number in range(8):
@@ -155,6 +157,7 @@ def test_a_run_of_8_bits_doubts_deep_pictures(tmp_path: Path) -> None:
     assert not any("8 bits" in note for note in headstart.evaluate(tmp_path / "run", data).notes)
 
 
+@pytest.mark.slow
 def test_an_estimator_learns_its_levels_too(tmp_path: Path) -> None:
     data, new = scenes(tmp_path / "data", 0, 8), scenes(tmp_path / "hot", 1000, 6, hot=4200)
     paths, hot = sorted(data.rglob("*.png")), sorted(new.rglob("*.png"))

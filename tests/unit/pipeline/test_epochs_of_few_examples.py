@@ -18,6 +18,7 @@ from headstart.search.train_arms import train_arms
 GIVEN = pytest.mark.parametrize(("given", "epochs"), [({}, 100), ({"epochs": 3}, 3)])
 
 
+@pytest.mark.slow
 @GIVEN
 def test_a_fit_without_a_budget_makes_enough_steps_too(given: dict[str, Any], epochs: int) -> None:
     settings = {"tuning": {"patience": 1, "learning_rate": 1.0, **given}}

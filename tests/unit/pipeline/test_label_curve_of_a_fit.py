@@ -13,6 +13,7 @@ def strata(count: int, classes: int) -> np.ndarray:
     return np.arange(count) % classes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("count", "limit", "sizes", "predicted"),
     [

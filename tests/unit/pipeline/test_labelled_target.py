@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from headstart.contracts.domains import Domains
 from headstart.pipeline.adaptation.candidates import Adapted, candidate, solver
@@ -19,6 +20,7 @@ def _domains(few: int) -> Domains:
     return Domains(source, np.arange(80) % 2, 2, target, labelled, np.arange(few) % 2)
 
 
+@pytest.mark.slow
 def test_a_candidate_that_learns_from_labels_is_tested_without_them_and_another_as_it_is() -> None:
     domains, solve = _domains(60), solver(TASK, None, 0)
     source = solve(domains.source, domains.labels, None)

@@ -40,6 +40,7 @@ def fit(data: Any, out: Path, model: Path, **more: Any) -> headstart.Run:
     return headstart.fit(data, out=out, backbone=str(model), **given, **more)
 
 
+@pytest.mark.slow
 def test_partial_takes_its_cut_from_the_layer_view_and_the_plan_repeats_it(tmp_path: Path, model: Path) -> None:
     table = tmp_path / "texts.csv"
     texts(80).to_csv(table, index=False)
@@ -80,6 +81,7 @@ def test_two_cuts_are_refused(tmp_path: Path, model: Path) -> None:
         fit(texts(20), tmp_path / "run", model, tuning="partial", settings={"tuning": {"depth": "auto", "last": 2}})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tuning", ["probe", "full"])
 def test_features_of_several_stages_are_saved_with_the_run(tuning: str, tmp_path: Path, model: Path) -> None:
     settings = {"backbone": {"features": "multi"}, **({} if tuning == "probe" else {"tuning": SHORT})}
@@ -93,6 +95,7 @@ def test_features_of_several_stages_are_saved_with_the_run(tuning: str, tmp_path
     assert run.record.layers.multi.width == 128 and {row.width for row in run.record.layers.stages} == {32}
 
 
+@pytest.mark.slow
 def test_pairs_that_are_read_apart_have_a_view_and_no_features_of_several_stages(tmp_path: Path, model: Path) -> None:
     frame = texts(60).assign(other=texts(60)["text"].iloc[::-1].to_list())
     pairs: dict[str, Any] = {"text": ["text", "other"], "label": "mood", "backbone": str(model), "scratch": False}
@@ -105,6 +108,7 @@ def test_pairs_that_are_read_apart_have_a_view_and_no_features_of_several_stages
         headstart.fit(frame, out=tmp_path / "other", settings=both, **pairs)
 
 
+@pytest.mark.slow
 def test_one_stage_is_compared_with_none(tmp_path: Path) -> None:
     numbers = np.random.default_rng(0).normal(size=(80, 2))
     data = pd.DataFrame(numbers, columns=["a", "b"]).assign(label=np.where(numbers[:, 0] > 0, "x", "y"))

@@ -27,6 +27,7 @@ def test_copies_are_held_out_together() -> None:
     assert len(parts.val) == 12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tuning", ["probe", "head_only"])
 @pytest.mark.parametrize("runner", ["of_another_package", "openvino"])
 def test_a_model_whose_runner_is_not_here_predicts_in_plain_pytorch(

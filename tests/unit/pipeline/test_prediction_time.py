@@ -50,6 +50,7 @@ class Clock:
         return self.seconds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("views", "windows", "times"), [(0, False, 0), (0, True, 1), (4, False, 6), (4, True, 7)])
 def test_every_prediction_of_the_validation_part_is_counted(
     context: FitContext, monkeypatch: pytest.MonkeyPatch, views: int, windows: bool, times: int

@@ -61,6 +61,7 @@ def weights(context: FitContext) -> str:
     return state_hash(context.backbone.module.state_dict())
 
 
+@pytest.mark.slow
 def test_the_weights_are_those_of_all_labels_and_the_rest_is_of_the_first_training() -> None:
     alone, both, whole = parts(), parts(), bench_of(range(75), range(60, 75))
     first = train_arm(alone, "model", ONCE, "first", None)
@@ -83,6 +84,7 @@ def test_of_several_rates_the_best_one_is_that_of_the_second_training() -> None:
     assert weights(both) == weights(whole)
 
 
+@pytest.mark.slow
 def test_where_the_second_training_fails_the_first_one_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     alone, both = parts(), parts()
     train_arm(alone, "model", ONCE, "first", None)

@@ -67,6 +67,7 @@ def test_operations_are_counted_for_each_input(pictures_bench: FitContext, tmp_p
     assert found > 1e6 and found == count_operations(pictures_bench)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("most", "epochs", "steps"), [(9, 4, 2), (1, 1, 1)])
 def test_it_trains_for_so_many_steps_and_the_report_says_so(most: int, epochs: int, steps: int) -> None:
     found = arms(max_steps=most)
@@ -77,6 +78,7 @@ def test_it_trains_for_so_many_steps_and_the_report_says_so(most: int, epochs: i
     assert scratch.chosen["max_steps"] == most
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scratch", "says"),
     [

@@ -28,6 +28,7 @@ def begin(folder: Path, augmentation: str) -> Any:
     return start(Given(str(folder)), plan)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("augmentation", ["crop", "standard", "blur+cutmix"])
 def test_a_kind_that_the_augmentation_cannot_move_or_mix_is_refused(
     augmentation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -97,6 +97,7 @@ def test_where_the_pass_is_stored_and_its_runner_named_a_few_inputs_are_timed(da
     assert PAUSE / MEASURED <= found.plain == found.runner < PAUSE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slow", [slow_to_run, SlowToRead])
 def test_a_pass_that_exceeds_the_budget_is_told_of_before_it_also_on_a_named_runner(
     data: Prepared, tmp_path: Path, slow: Any

@@ -141,6 +141,7 @@ class Unsolvable(BoundClassification):
     linear_model: ClassVar[None] = None  # type: ignore[assignment]
 
 
+@pytest.mark.slow
 def test_where_no_head_can_be_solved_for_the_probe_is_the_head_trained_on_kept_features() -> None:
     context = numbers()
     task = Unsolvable(**dict(context.data.task))

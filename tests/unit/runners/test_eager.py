@@ -26,6 +26,7 @@ class Whole(nn.Module):
         return State(hidden, state.context, {"end.pooled": hidden.mean(dim=1)})
 
 
+@pytest.mark.slow
 def test_equals_the_plain_module_with_channels_innermost() -> None:
     torch.manual_seed(0)
     for name in ("resnet18", "mobilenetv3_small_050", "convnext_atto", "vit_tiny_patch16_224"):

@@ -104,6 +104,7 @@ def test_inputs_come_in_many_ways(body: bytes, kind: str, takes: str, expected: 
     assert [document["prediction"] for document in found.body["predictions"]] == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "kind", "takes", "status", "words"),
     [

@@ -154,6 +154,7 @@ def test_strides_follow_from_the_sizes_of_the_boxes(
     assert [choice.what for choice in task.choices()] == (["strides"] if len(strides) == 4 else [])
 
 
+@pytest.mark.slow
 def test_boxes_that_no_cell_can_find_are_told_with_the_setting_that_helps() -> None:
     review = review_of(Detection, boxed([[box("cell", 0, 0, 20, 20), box("cell", 50, 50, 53, 53)]] * 12, (900, 700)))
     (note,) = (note for note in review.notes if "finest stride" in note)
@@ -258,6 +259,7 @@ def foresight_of(examples: Any, *, swap: bool = False) -> Any:
     return task.foresight([(np.arange(len(examples)), features, {"boxes": Boxes().collated(targets)})], None, 0)
 
 
+@pytest.mark.slow
 def test_probes_of_boxes_and_cells_tell_what_a_head_can_reach() -> None:
     examples = boxed([boxes_of(seed) or [box("cell", 0, 0, 30, 30)] for seed in range(60)])
     found = foresight_of(examples)
@@ -268,12 +270,14 @@ def test_probes_of_boxes_and_cells_tell_what_a_head_can_reach() -> None:
     assert "of the true boxes" in found.sentences[0]
 
 
+@pytest.mark.slow
 def test_a_box_of_another_class_is_named_before_training() -> None:
     examples = boxed([[box(CLASSES[seed % 2], 8, 8, 72, 72)] for seed in range(60)])
     (doubtful,) = foresight_of(examples, swap=True).doubtful
     assert (doubtful.row, doubtful.given, doubtful.likely) == (3, "cell", "platelet")
 
 
+@pytest.mark.slow
 def test_nothing_is_foreseen_of_too_few_pictures_or_a_single_class() -> None:
     assert foresight_of(boxed([[box("cell", 0, 0, 40, 40)]] * 2)).panels == ()
     (panel,) = foresight_of(boxed([[box("cell", 0, 0, 40, 40)]] * 9)).panels
@@ -304,6 +308,7 @@ def test_sure_predictions_name_boxes_that_are_missing_misplaced_or_of_another_cl
     assert few == ()
 
 
+@pytest.mark.slow
 def test_a_report_of_a_video_shows_its_frames_in_order_with_the_tracks_of_their_boxes() -> None:
     places = [(8 * k, 10, 8 * k + 30, 40) for k in range(6)]
     examples = boxed([[box("cell", *places[k])] for k in (3, 0, 5, 1, 4, 2)] + [[]])

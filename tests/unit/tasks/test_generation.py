@@ -266,6 +266,7 @@ def write(path: Path, n: int) -> Path:
 SMALL = {"backbone": {"width": 32, "layers": 1, "heads": 2, "vocabulary": 320, "dropout": 0.0}}
 
 
+@pytest.mark.slow
 def test_a_small_translator_learns_and_its_run_is_the_backbone_of_another(tmp_path: Path) -> None:
     data = write(tmp_path / "pairs.tsv", 160)
     common: dict[str, Any] = {"text": "en", "label": "fr", "tuning": "full", "scratch": False, "label_curve": False}

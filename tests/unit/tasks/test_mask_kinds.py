@@ -86,6 +86,7 @@ def white_on_nothing(seed: int, classes: np.ndarray) -> Image.Image:
     return Image.fromarray(np.dstack([np.full(classes.shape, 255, np.uint8), opaque]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mask_of", "numbers"),
     [

@@ -77,6 +77,7 @@ def test_a_memory_of_the_right_texts_writes_them_and_weight_0_is_the_model_as_it
     assert task.with_memory(sure).with_memory(None) == task
 
 
+@pytest.mark.slow
 def test_a_memory_is_kept_where_it_helps_saved_and_weighed_against_another_domain(tmp_path: Path) -> None:
     data = write(tmp_path / "pairs.tsv", 96)
     common: dict[str, Any] = {"text": "en", "label": "fr", "scratch": False, "label_curve": False}
@@ -113,6 +114,7 @@ def test_other_tasks_have_no_decoder_to_remember(tmp_path: Path) -> None:
         headstart.fit(table, tuning="nearest_tokens", out=tmp_path / "run", scratch=False)
 
 
+@pytest.mark.slow
 def test_a_training_tells_what_the_kept_domain_lost_and_one_from_nothing_refuses_it(tmp_path: Path) -> None:
     data = write(tmp_path / "pairs.tsv", 60)
     common: dict[str, Any] = {"text": "en", "label": "fr", "scratch": False, "label_curve": False, "tuning": "full"}

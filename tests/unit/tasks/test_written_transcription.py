@@ -37,6 +37,7 @@ def fitted(folder: Path, backbone: Path, **task: Any) -> headstart.Run:
     )
 
 
+@pytest.mark.slow
 def test_a_saved_run_predicts_windows_of_a_long_recording_with_times(tmp_path: Path) -> None:
     run = fitted(tmp_path, save_writer(tmp_path / "model"), times=True)
     (tmp_path / "new").mkdir()

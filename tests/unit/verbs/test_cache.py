@@ -116,6 +116,7 @@ def test_damage_is_shown_and_stops_nothing(folder: Path) -> None:
     assert by_name[""].examples == 10
 
 
+@pytest.mark.slow
 def test_to_look_needs_no_torch() -> None:
     program = "import headstart, sys; headstart.cache(); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=True)

@@ -33,6 +33,7 @@ def test_a_device_and_a_cache_that_cannot_be_used_are_told(tmp_path: Path, monke
     assert any("cannot be read" in fault for fault in found.faults)
 
 
+@pytest.mark.slow
 def test_the_command_prints_for_people_and_as_json() -> None:
     shown = CliRunner().invoke(app, ["doctor"])
     assert shown.exit_code == 0

@@ -35,6 +35,7 @@ def found(fitted: Any) -> np.ndarray:
     return fitted.predict_proba(X) if hasattr(fitted, "predict_proba") else fitted.predict(X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("form", "balanced"), [*((form, False) for form in TARGETS), ("classes", True), ("two", True)])
 def test_a_weight_of_two_is_a_row_twice_and_zero_is_none(form: str, balanced: bool) -> None:
     settings = {"task": {"class_weights": "balanced"}} if balanced else {}
@@ -47,6 +48,7 @@ def test_a_weight_of_two_is_a_row_twice_and_zero_is_none(form: str, balanced: bo
     assert not np.allclose(found(weighted), found(plain), atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", TARGETS)
 def test_weights_of_one_change_nothing_and_tiny_ones_hardly_count(form: str) -> None:
     y, rare = TARGETS[form], np.where(np.arange(60) < 5, 1e-9, 1.0)
@@ -59,6 +61,7 @@ def test_weights_of_one_change_nothing_and_tiny_ones_hardly_count(form: str) -> 
     assert np.abs(found(fitted) - found(without)).mean() < 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", TARGETS)
 def test_training_by_steps_goes_by_the_weights(form: str) -> None:
     """Half of the rows say the opposite and count next to nothing."""
@@ -91,6 +94,7 @@ def test_weights_that_cannot_serve_are_refused(weights: Any, message: str) -> No
         TransferClassifier().fit(X, KINDS, sample_weight=weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["matrix", "lists of 0 and 1", "sparse", "frame", "lists", "sets", "Series"])
 def test_several_labels_come_back_in_the_form_of_y(form: str) -> None:
     lists = [sorted(some) for some in SETS]
@@ -118,6 +122,7 @@ def test_several_labels_come_back_in_the_form_of_y(form: str) -> None:
         assert set(predicted[0]) == {name for name, has in zip(expected, chosen[0]) if has}
 
 
+@pytest.mark.slow
 def test_several_labels_are_cross_validated() -> None:
     grid = {"settings": [{}, {"task": {"separator": "|"}}]}
     search = GridSearchCV(TransferClassifier(), grid, cv=3, scoring="f1_macro", error_score="raise").fit(X, TRUTH)
@@ -126,6 +131,7 @@ def test_several_labels_are_cross_validated() -> None:
     assert cross_val_score(TransferClassifier(), X, TRUTH, cv=3, scoring="roc_auc", error_score="raise").mean() > 0.8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", TARGETS)
 def test_features_are_those_that_the_head_reads(form: str) -> None:
     fitted = estimator(form).fit(X, TARGETS[form])
@@ -138,6 +144,7 @@ def test_features_are_those_that_the_head_reads(form: str) -> None:
     assert steps.fit(X, TARGETS[form] if form in ("classes", "two") else KINDS).score(X, KINDS) >= 0
 
 
+@pytest.mark.slow
 def test_features_are_those_of_the_tuned_backbone() -> None:
     probe = TransferClassifier("table_mlp", weights="random").fit(X, KINDS)
     tuned = clone(probe).set_params(tuning="full", settings=BY_STEPS).fit(X, KINDS)
@@ -161,6 +168,7 @@ def test_one_regressor_per_column_takes_several_numbers() -> None:
 WORDS = [f"text {k}" for k in range(6)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("inputs", [X[:6], WORDS], ids=["numbers", "texts"])
 @pytest.mark.parametrize(
     ("labels", "message"),

@@ -97,6 +97,7 @@ def test_what_is_least_like_the_other_set_is_listed_and_written(bert: str, tmp_p
     assert theirs["origin"].str.startswith("<DataFrame>: ").all() and len(theirs) == kinds.count("unlike the data")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("numbers", "kind"), [(np.arange(32.0) / 7, "none"), (np.arange(32.0) / 90, "label")])
 def test_labels_that_are_numbers_are_compared_by_bands(bert: str, numbers: np.ndarray, kind: str) -> None:
     data = DATA.assign(label=np.random.default_rng(0).permutation(np.arange(32.0) / 7))

@@ -129,6 +129,7 @@ def test_a_column_that_goes_with_the_label_is_named() -> None:
     assert "warning: column 'site' alone tells 'class 0' from the rest" in told(found)
 
 
+@pytest.mark.slow
 def test_an_order_that_is_not_random_is_told() -> None:
     data = measured(200)
     assert "the order of the examples is not random" not in told(headstart.inspect(data, deep=True, label="label"))
@@ -137,6 +138,7 @@ def test_an_order_that_is_not_random_is_told() -> None:
     assert "warning: the order of the examples is not random" in told(found)
 
 
+@pytest.mark.slow
 def test_sets_of_labels_and_numbers_that_look_wrong_are_named() -> None:
     draws = np.random.default_rng(0)
     truth = draws.random((200, 3)) < 0.4
@@ -237,6 +239,7 @@ def test_features_of_nan_are_left_out_and_the_rest_is_looked_at(tmp_path: Path) 
     assert "--deep has no features to look at: none of the 80 examples has features" in told(nothing)
 
 
+@pytest.mark.slow
 def test_a_cleaned_list_of_tagged_texts_is_jsonl_that_a_fit_reads(tmp_path: Path) -> None:
     lines = [line for row in range(12) for line in (f"Ann{row} B-person", "came O", f"home{row} O", "")]
     (tmp_path / "all.conll").write_text("\n".join([*lines, *lines[:4]]))

@@ -152,6 +152,7 @@ def text_model(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(save_tiny(tmp_path_factory.mktemp("models") / "bert", "bert"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAULTS)
 def test_inspect_and_fit_say_the_same(
     name: str, tmp_path: Path, text_model: str, capsys: pytest.CaptureFixture[str]
@@ -179,6 +180,7 @@ def test_inspect_and_fit_say_the_same(
     assert re.search(fault.words, "\n".join((*record.data.notes, *issues))), record.data.notes
 
 
+@pytest.mark.slow
 def test_predict_and_evaluate_say_what_they_cut_and_leave_out(tmp_path: Path, text_model: str) -> None:
     data = texts(text=[*WORDS[:48], *(f"{k:02} " + "word " * 50 for k in range(16))])
     tokenizer = AutoTokenizer.from_pretrained(text_model)

@@ -33,7 +33,9 @@ WORDS = [f"{first} {second} {third}" for first in "abcd" for second in "efgh" fo
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    return [str(save_tiny(tmp_path_factory.mktemp(kind) / kind, kind, num_hidden_layers=2)) for kind in ("bert", "roberta")]
+    return [
+        str(save_tiny(tmp_path_factory.mktemp(kind) / kind, kind, num_hidden_layers=2)) for kind in ("bert", "roberta")
+    ]
 
 
 def texts(rows: int = 64, **columns: object) -> pd.DataFrame:
@@ -44,6 +46,7 @@ def texts(rows: int = 64, **columns: object) -> pd.DataFrame:
     return pd.DataFrame({"text": given, "label": label, "part": part, **columns})
 
 
+@pytest.mark.slow
 def test_models_are_ranked_by_their_probe_with_what_each_costs(models: list[str]) -> None:
     found = headstart.select(texts(), candidates=models, text="text", label="label", part="part")
     assert found.examples == 48 and {row.reference for row in found.backbones} == set(models)
@@ -69,6 +72,7 @@ def test_a_larger_model_stands_before_one_whose_probe_is_a_little_better() -> No
     assert standing(rows[:1], accuracy) == "the best of 1 with probability 30%"
 
 
+@pytest.mark.slow
 def test_test_examples_change_nothing(models: list[str]) -> None:
     plain = texts()
     other = plain.assign(
@@ -102,6 +106,7 @@ def test_features_of_nan_alone_leave_nothing_to_rank(tmp_path: Path) -> None:
         headstart.select(texts(), candidates=str(bert), text="text", label="label")
 
 
+@pytest.mark.slow
 def test_a_licence_that_nobody_states_is_no_commercial_one(models: list[str], tmp_path: Path) -> None:
     free = save_tiny(tmp_path / "free", "bert")
     (free / "README.md").write_text("---\nlicense: mit\n---\n")
@@ -113,6 +118,7 @@ def test_a_licence_that_nobody_states_is_no_commercial_one(models: list[str], tm
     assert [one.reference for one in found.skipped] == names[1:] and "cc-by-nc-4.0" in found.skipped[0].reason
 
 
+@pytest.mark.slow
 def test_hopeless_candidates_are_left_out_after_a_round(
     models: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +138,7 @@ def tagged(rows: int = 48) -> pd.DataFrame:
     return pd.DataFrame({"tokens": words, "tags": tags, "part": ["test", *["train"] * 5] * (rows // 6)})
 
 
+@pytest.mark.slow
 def test_models_are_ranked_by_the_tags_of_held_out_texts(models: list[str]) -> None:
     first, second = tagged(), tagged()
     second["tags"] = [["O"] * len(row) if part == "test" else row for row, part in zip(first.tags, first.part)]
@@ -144,6 +151,7 @@ def test_models_are_ranked_by_the_tags_of_held_out_texts(models: list[str]) -> N
     assert best.milliseconds > 0 and sum(row.best for row in one.backbones) == pytest.approx(1.0)
 
 
+@pytest.mark.slow
 def test_models_are_ranked_by_the_masks_of_held_out_pictures(tmp_path: Path) -> None:
     data = save_pairs(tmp_path / "cells", range(12))
     names = ["test_resnet", "test_vit", "test_efficientnet"]
@@ -161,6 +169,7 @@ def test_other_questions_are_refused_by_name(models: list[str]) -> None:
         headstart.select(texts(label="good"), candidates=models, text="text", label="label")
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_ranking_and_the_same_as_json(
     models: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

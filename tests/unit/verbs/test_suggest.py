@@ -53,6 +53,7 @@ def test_the_number_of_labels_decides_the_method_and_labelled_ones_are_passed_ov
     assert found.labelled == rows
 
 
+@pytest.mark.slow
 def test_a_run_gives_its_data_columns_and_backbone_and_says_of_what_it_is_unsure(
     bert: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,6 +74,7 @@ def test_a_run_gives_its_data_columns_and_backbone_and_says_of_what_it_is_unsure
     assert other.method == "uncertain" and other.rows[0].reason.startswith("guessed ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["typical", "covering"])
 def test_labels_of_one_class_still_say_what_is_covered(method: str, bert: str) -> None:
     known = labelled(6).assign(label="good")
@@ -123,6 +125,7 @@ def test_examples_whose_features_are_no_numbers_are_counted_and_passed_over(bert
     assert any("Skipped 16 labelled inputs" in note for note in found.notes)
 
 
+@pytest.mark.slow
 def test_texts_whose_words_a_tagger_is_unsure_of_are_suggested_by_its_run(bert: str, tmp_path: Path) -> None:
     words = [word.split() for word in WORDS]
     known, pool = tmp_path / "known.conll", tmp_path / "pool.csv"
@@ -177,6 +180,7 @@ def test_pictures_that_cannot_be_read_are_counted(tmp_path: Path, monkeypatch: p
         headstart.suggest(tmp_path, labelled=labelled(8))
 
 
+@pytest.mark.slow
 def test_a_list_and_a_page_are_written_and_nothing_else_is_replaced(
     bert: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

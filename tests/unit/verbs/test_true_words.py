@@ -36,6 +36,7 @@ def test_types_beside_rarer_ones_are_trained_on(tmp_path: Path, trained: str, to
     assert ("no training example has 'misc'" in said(found)) is told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["lists", "|", " + ", "columns"])
 def test_several_labels_are_counted_one_by_one(cell: str) -> None:
     frame = pd.DataFrame({"text": [f"text number {k} {k * k}" for k in range(72)]})

@@ -311,6 +311,7 @@ def test_nan_names_the_layer_it_first_appeared_in() -> None:
         loop.run()
 
 
+@pytest.mark.slow
 def test_a_budget_decides_the_epochs_and_is_kept() -> None:
     progress = make_loop(RECIPE.model_copy(update={"epochs": 100_000, "patience": 100_000}), budget=0.5).run()
     assert 1 <= progress.epochs < 100_000

@@ -63,6 +63,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("extra", [{}, {"soup": True, "interpolate": True}], ids=["plain", "with passes after"])
 @pytest.mark.parametrize("budget", [1.0, 2.5])
 def test_a_training_keeps_to_its_budget_and_uses_it(budget: float, extra: dict[str, Any], clock: Clock) -> None:
@@ -85,6 +86,7 @@ def test_a_budget_ends_a_training_that_becomes_slower(clock: Clock) -> None:
     assert 0.5 <= clock.now <= 1.25
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("feared", [2.0, 0.1], ids=["as of an untrained writer", "as it is"])
 def test_time_that_validation_does_not_need_after_all_goes_to_more_epochs(feared: float, clock: Clock) -> None:
     loop = small_loop(changed(epochs=100_000, patience=100_000), budget=10.0)

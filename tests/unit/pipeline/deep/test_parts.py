@@ -18,6 +18,7 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(save_tiny(tmp_path_factory.mktemp("bert") / "bert", "bert"))
 
 
+@pytest.mark.slow
 def test_a_tag_that_looks_wrong_is_named_with_its_word(bert: str, tmp_path: Path) -> None:
     draws, lines = np.random.default_rng(0), list[str]()
     for row in range(120):
@@ -36,6 +37,7 @@ def test_a_tag_that_looks_wrong_is_named_with_its_word(bert: str, tmp_path: Path
     assert any(" texts look wrong, such as " in one.text for one in found.findings)
 
 
+@pytest.mark.slow
 def test_a_mask_with_a_wrong_region_is_named_with_its_place(tmp_path: Path) -> None:
     for name in ("images", "masks"):
         (tmp_path / name).mkdir()
