@@ -178,11 +178,11 @@ def test_the_paired_difference_is_that_of_a_longhand_bootstrap(
 
 def test_for_a_fine_tuning_one_percent_holds(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     offer(monkeypatch, slightly_off, 0.04)
-    run = headstart.fit(table, out=tmp_path / "run", scratch=False, label_curve=False, tuning="head_only")
+    given: dict[str, Any] = {"scratch": False, "label_curve": False}
+    trained = {**given, "tuning": "head_only", "settings": {"tuning": {"epochs": 2}}}
+    run = headstart.fit(table, out=tmp_path / "run", **trained)
     value, reason = decisions(run)["runner"]
     assert value == "plain, float32" and "5.00 %, more than 1 %" in reason
-    headstart.fit(table, out=tmp_path / "probe", scratch=False, label_curve=False, runner="coarse")
+    headstart.fit(table, out=tmp_path / "probe", **given, runner="coarse")
     with pytest.raises(CannotRun, match=r"5\.00 %, more than 1 %"):  # and finds nothing that was kept for the probe
-        headstart.fit(
-            table, out=tmp_path / "named", scratch=False, label_curve=False, tuning="head_only", runner="coarse"
-        )
+        headstart.fit(table, out=tmp_path / "named", **trained, runner="coarse")
