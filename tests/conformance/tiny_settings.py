@@ -43,14 +43,14 @@ def numbers_of_pictures() -> Setting:
 
 def masks_of_pictures() -> Setting:
     """A ResNet and a decoder over its maps."""
-    examples = masked_pictures(N)
+    examples = _masked()
     task = Segmentation(image_side=32).bind(examples, SHAPES)
     return _resnet().whole(32), task, examples
 
 
 def boxes_of_pictures() -> Setting:
     """A ResNet and a head of points over its maps."""
-    examples = boxed_pictures(N)
+    examples = _boxed()
     task = Detection(image_side=32, width=8, strides=(8, 16, 32)).bind(examples, SHAPES)
     return _resnet().whole(32).of_strides(task.strides), task, examples
 
@@ -76,6 +76,16 @@ def _resnet() -> Backbone:
         registry.plugin("backbones", "timm_images"), {**TIMM, "image_size": 32}, where="backbone"
     ).load()
     return backbone
+
+
+@cache
+def _masked() -> Examples:
+    return masked_pictures(N)
+
+
+@cache
+def _boxed() -> Examples:
+    return boxed_pictures(N)
 
 
 @cache
