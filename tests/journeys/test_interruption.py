@@ -18,10 +18,10 @@ import headstart
 
 Command = Callable[..., Any]
 
-HELD_EPOCH, EPOCHS = 2, 4
+HELD_EPOCH, EPOCHS = 1, 2
 TRAINING = (
     *OFFLINE,
-    *("--tuning", "full", "--out", "mine"),
+    *("--tuning", "full", "--runner", "eager", "--out", "mine"),
     *("--set", "tuning.batch_size=8", "--set", f"tuning.epochs={EPOCHS}", "--set", f"tuning.patience={EPOCHS}"),
     *("--set", "scratch.batch_size=8", "--set", f"scratch.epochs={EPOCHS}", "--set", "scratch.rates_tried=[1.0]"),
 )
@@ -37,7 +37,8 @@ def uninterrupted(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
         "tuning": {**recipe, "patience": EPOCHS},
         "scratch": {**recipe, "rates_tried": [1.0]},
     }
-    headstart.fit(photos, backbone="test_resnet", weights="random", tuning="full", settings=settings, out=out)
+    given: dict[str, Any] = {"backbone": "test_resnet", "weights": "random", "tuning": "full", "runner": "eager"}
+    headstart.fit(photos, settings=settings, out=out, **given)
     return out
 
 

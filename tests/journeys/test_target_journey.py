@@ -25,6 +25,7 @@ def _frame(rows: int, *, seed: int, shift: float = 0.0, scale: float = 1.0) -> p
     return pd.DataFrame(values, columns=list("abcd")).assign(kind=NAMES[labels])
 
 
+PLAIN = {"scratch": False, "label_curve": False}
 SOURCE, TARGET = _frame(240, seed=0), _frame(120, seed=1, shift=2.0, scale=1.5)
 
 
@@ -39,7 +40,7 @@ def test_labels_of_the_target_change_nothing(tmp_path: Path) -> None:
     variants = {"as they are": TARGET, "mixed": mixed, "absent": TARGET.drop(columns="kind")}
     found = {}
     for name, target in variants.items():
-        run = _fit(tmp_path / name, target=target)
+        run = _fit(tmp_path / name, data=SOURCE.head(120), target=target, **PLAIN)
         record = json.loads((run.folder / "record.json").read_text())
         kept = {key: record["adaptation"][key] for key in ("kind", "chosen", "why", "estimate", "classes")}
         rows = (run.folder / "target_predictions.csv").read_bytes()
@@ -56,7 +57,7 @@ def test_predictions_for_the_target_are_those_of_the_saved_model(tmp_path: Path)
 
 
 def test_columns_that_the_target_lacks_are_left_out_and_told(tmp_path: Path) -> None:
-    run = _fit(tmp_path, target=TARGET.drop(columns=["a", "kind"]))
+    run = _fit(tmp_path, target=TARGET.drop(columns=["a", "kind"]), **PLAIN)
     assert [d.value for d in run.record.decisions if d.what == "left out"] == ["a"]
     assert run.predict(TARGET[["b", "c", "d"]])["prediction"].isin(NAMES).all()
 
@@ -102,7 +103,7 @@ def test_another_mix_of_classes_is_corrected_for_and_the_gain_is_real(tmp_path: 
 
 
 def test_a_candidate_that_cannot_be_computed_is_skipped(tmp_path: Path) -> None:
-    run = _fit(tmp_path, target=TARGET.assign(a=1e30 * TARGET["a"]), scratch=False, label_curve=False)
+    run = _fit(tmp_path, target=TARGET.assign(a=1e30 * TARGET["a"]), **PLAIN)
     assert run.record.adaptation is not None
     skipped = [row for row in run.record.adaptation.candidates if row.fate.startswith("skipped: ")]
     assert "CORAL" in {row.title for row in skipped}
@@ -117,7 +118,7 @@ def test_no_shift_keeps_the_source_model(tmp_path: Path) -> None:
 def test_labelled_target_examples_decide_where_their_labels_follow_another_rule(tmp_path: Path) -> None:
     target = _frame(200, seed=5)
     target["kind"] = target["kind"].map(dict(zip(NAMES, np.roll(NAMES, 1))))
-    run = _fit(tmp_path, target=target.iloc[80:], target_labels=target.iloc[:80])
+    run = _fit(tmp_path, data=SOURCE.head(120), target=target.iloc[80:], target_labels=target.iloc[:80], **PLAIN)
     adaptation = run.record.adaptation
     assert adaptation is not None and adaptation.chosen == "tradaboost"
     assert re.match(r"It is right on \d+ of 80 labelled target examples", adaptation.why)
@@ -158,7 +159,7 @@ def test_a_task_without_classes_says_how_it_can_be_adapted(tmp_path: Path) -> No
 def test_a_fine_tuning_that_is_kept_beside_an_adapted_model_is_its_own_and_not_adapted(tmp_path: Path) -> None:
     settings = {"tuning": {"epochs": 1, "learning_rate": 1e-6, "head_learning_rate": 1e-6}}
     given = {"backbone": "table_mlp", "weights": "random", "tuning": "full", "settings": settings, "budget": 100}
-    run = _fit(tmp_path, target=_frame(240, seed=3, shift=8.0), scratch=False, label_curve=False, **given)
+    run = _fit(tmp_path, target=_frame(240, seed=3, shift=8.0), **PLAIN, **given)
     assert [*run.record.arms] == ["model", "source", "tuned"]
     assert run.tuned is not None
     tuned = headstart.load(run.tuned)
@@ -189,7 +190,7 @@ def test_where_a_backbone_has_learnt_from_all_labels_nothing_is_estimated(
     settings = {"tuning": {"epochs": 1, "keep": "last", "interpolate": False, "refit": True}}
     given = {"backbone": "table_mlp", "weights": "random", "tuning": "full", "objective": objective}
     halves = SOURCE.assign(half=["one", "other"] * 120)
-    run = _fit(tmp_path, data=halves, domain="half", settings=settings, scratch=False, label_curve=False, **given)
+    run = _fit(tmp_path, data=halves, domain="half", settings=settings, **PLAIN, **given)
     assert run.record.arms["model"].fit_on == ("train", "val") and run.record.adaptation is not None
     assert "its accuracy there cannot be estimated: no held-out source examples" in run.verdict
     assert "single" not in {row.name for row in run.record.adaptation.candidates}
@@ -197,7 +198,7 @@ def test_where_a_backbone_has_learnt_from_all_labels_nothing_is_estimated(
 
 def test_domains_that_lie_apart_get_the_mean_of_adapted_heads(tmp_path: Path) -> None:
     target = _frame(240, seed=3, shift=8.0)
-    run = _fit(tmp_path, target=target.drop(columns="kind"))
+    run = _fit(tmp_path, target=target.drop(columns="kind"), **PLAIN)
     adaptation = run.record.adaptation
     assert adaptation is not None and adaptation.chosen == "ensemble" and len(adaptation.pictures) == 2
     members = next(row.note for row in adaptation.candidates if row.name == "ensemble")
