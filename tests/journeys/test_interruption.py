@@ -18,7 +18,7 @@ import headstart
 
 Command = Callable[..., Any]
 
-HELD_EPOCH, EPOCHS = 1, 2
+HELD_EPOCH, EPOCHS = 1, 3
 TRAINING = (
     *OFFLINE,
     *("--tuning", "full", "--runner", "eager", "--out", "mine"),

@@ -23,7 +23,7 @@ from scans import save_dicom, save_nifti
 SHORT: Mapping[str, dict[str, Any]] = {
     "tuning": {"epochs": 3, "batch_size": 8, "learning_rate": 0.01, "head_learning_rate": 0.01},
     "task": {"classes": ["background", "outer", "inner"]},
-    "backbone": {"image_size": 96},
+    "backbone": {"image_size": 64},
 }
 
 
@@ -82,7 +82,7 @@ def test_a_probe_predicts_masks_that_evaluate_as_the_run_did(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(("tuning", "decoder"), [("full", "unet"), ("head_only", "fpn"), ("scratch", "unet")])
 def test_decoders_learn_and_come_back_from_disk(tmp_path: Path, tuning: str, decoder: str) -> None:
-    data = save_pairs(tmp_path / "cells", range(40))
+    data = save_pairs(tmp_path / "cells", range(24))
     settings = {"task": {**SHORT["task"], "decoder": decoder, "loss": "cross_entropy+focal_tversky"}}
     augmentation = "affine" if tuning == "full" else "none"
     run = fit(data, tmp_path / "run", tuning, settings=settings, augmentation=augmentation)
@@ -95,7 +95,7 @@ def test_decoders_learn_and_come_back_from_disk(tmp_path: Path, tuning: str, dec
 def test_maps_that_the_store_has_no_room_for_are_computed_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = save_pairs(tmp_path / "cells", range(40))
+    data = save_pairs(tmp_path / "cells", range(30))
     kept = fit(data, tmp_path / "kept", "head_only")
     monkeypatch.setenv("HEADSTART_CACHE_LIMIT", "1MB")
     heard = Heard()

@@ -36,7 +36,7 @@ def test_a_tagger_reads_tokens_of_several_layers(tuning: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize("tuning", ["probe", "partial"])
 def test_a_segmenter_reads_all_maps_of_each_stride(tuning: str, tmp_path: Path) -> None:
-    data = save_pairs(tmp_path / "data", range(24))
+    data = save_pairs(tmp_path / "data", range(16))
     settings = {"backbone": {**SHORT["backbone"], **MULTI}}
     plain, run = (
         fit_masks(data, tmp_path / name, tuning, settings=more) for name, more in (("plain", {}), ("multi", settings))
@@ -51,10 +51,10 @@ def test_a_segmenter_reads_all_maps_of_each_stride(tuning: str, tmp_path: Path) 
 def test_the_layer_view_reads_words_and_pixels_at_every_stage(tmp_path: Path) -> None:
     model = save_tiny(tmp_path / "tiny", "bert")
     tagged = headstart.fit(
-        conll(tmp_path, 60), out=tmp_path / "words", backbone=str(model), scratch=False, runner="eager", layers=True
+        conll(tmp_path, 30), out=tmp_path / "words", backbone=str(model), scratch=False, runner="eager", layers=True
     )
-    settings = {"tuning": {"epochs": 2, "depth": "auto"}}
-    masked = fit_masks(save_pairs(tmp_path / "data", range(40)), tmp_path / "pixels", "partial", settings=settings)
+    settings = {"tuning": {"epochs": 1, "depth": "auto"}, "backbone": {"image_size": 64}}
+    masked = fit_masks(save_pairs(tmp_path / "data", range(24)), tmp_path / "pixels", "partial", settings=settings)
     for run, noun, shares in ((tagged, "words", 7), (masked, "pixels", 5)):
         layers = run.record.layers
         assert layers is not None and layers.metric.title == f"Balanced accuracy of {noun}"
