@@ -70,8 +70,8 @@ def run(cells: Path, headstart_says: Callable[..., str]) -> Path:
     short = ("tuning.epochs=2", "tuning.batch_size=8", "task.width=16")
     settings = [part for one in short for part in ("--set", one)]
     named = ("--backbone", "test_resnet", "--weights", "random", "--runner", "eager", "--tuning", "head_only")
-    named += ("--no-scratch", "--no-label-curve")
-    headstart_says("fit", cells, "--task", "detection", "--out", out, *named, *settings)
+    more = ("--no-scratch", "--no-label-curve", "--out", out, *settings)
+    headstart_says("fit", cells, "--task", "detection", *named, *more)
     return out
 
 
@@ -181,8 +181,8 @@ def test_strides_that_leave_out_the_last_stage_are_told_where_it_was_to_move(
 ) -> None:
     settings = ("tuning.epochs=1", "tuning.max_steps=2", "task.width=8", "task.strides=[8]")
     named = ("--backbone", "test_resnet", "--weights", "random", "--runner", "eager", "--tuning", tuning)
-    more = ("--no-scratch", "--no-label-curve", "--out", tmp_path / "run")
-    named += tuple(part for one in settings for part in ("--set", one))
+    quick = ("--no-scratch", "--no-label-curve")
+    more = (*quick, "--out", tmp_path / "run", *(part for one in settings for part in ("--set", one)))
     arguments = [str(one) for one in ("fit", few, *named, *more)]
     result = CliRunner().invoke(app, arguments, env={"HEADSTART_CACHE": str(tmp_path / "cache")})
     assert told in " ".join(result.output.split()), result.output

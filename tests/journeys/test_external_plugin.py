@@ -21,11 +21,11 @@ COMMANDS = {
     "help tasks": "help task",
     "help lifetimes": "help task lifetimes",
     "inspect": "inspect engines.ts",
-    "fit": "fit engines.ts --out first --set task.unit=days --no-scratch",
+    "fit": "fit engines.ts --out first --set task.unit=days --no-scratch --no-label-curve",
     "predict": "predict first new.ts --out new.csv",
     "evaluate": "evaluate first later.ts",
     "report": "report first",
-    "fine-tune": "fit engines.ts --backbone first --tuning full --set tuning.epochs=2 --no-scratch --out second",
+    "fine-tune": "fit engines.ts --backbone first --tuning full --set tuning.epochs=1 --no-scratch --out second",
 }
 PROGRAM = """
 import contextlib, io, json, sys

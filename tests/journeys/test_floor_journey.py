@@ -47,11 +47,12 @@ def test_the_probe_is_shipped_where_the_fine_tuning_is_no_better_and_that_one_is
 
 def test_both_are_backbones_and_can_be_continued(shipped: headstart.Run, here: Path) -> None:
     more = photo_folder(here / "more", {"dark": 12, "light": 12}, seed=5)
+    quick: dict[str, Any] = {"runner": "eager", "scratch": False, "label_curve": False, "overwrite": True}
     for folder in (shipped.folder, shipped.tuned):
         name = f"test_resnet from run {Path(str(folder)).name}"
-        used = headstart.fit(more, backbone=str(folder), scratch=False, out=here / "used", overwrite=True)
+        used = headstart.fit(more, backbone=str(folder), out=here / "used", **quick)
         assert used.record.arms["model"].title == f"linear probe on {name}"
-        further = headstart.fit(more, from_run=folder, budget=60, scratch=False, out=here / "on", overwrite=True)
+        further = headstart.fit(more, from_run=folder, budget=60, out=here / "on", **quick)
         assert further.plan.tuning == "full" and further.plan.settings["tuning"]["learning_rate"] == 1e-12
         assert further.tuned is None and further.record.arms["model"].title == f"full tuning of {name}"
         assert further.record.decisions and len(further.record.arms["model"].history) > 1, "epochs are planned anew"
@@ -59,7 +60,16 @@ def test_both_are_backbones_and_can_be_continued(shipped: headstart.Run, here: P
 
 
 def test_a_fine_tuning_that_is_better_is_the_model(headstart_command: Command, photos: Path, here: Path) -> None:
-    rates = ("--set", "tuning.epochs=30", "--set", "tuning.learning_rate=0.01", "--set", "tuning.batch_size=8")
+    rates = (
+        "--runner",
+        "eager",
+        "--set",
+        "tuning.epochs=30",
+        "--set",
+        "tuning.learning_rate=0.01",
+        "--set",
+        "tuning.batch_size=8",
+    )
     alone = ("--no-scratch", "--no-label-curve", "--out", "run")
     wide = photo_folder(here / "wide", {f"c{n}": 20 for n in range(5)})
     ended = headstart_command("fit", wide, *OFFLINE, "--tuning", "full", *rates, "--budget", "10m", *alone)

@@ -44,7 +44,7 @@ def fitted(command: Command, frame: pd.DataFrame, *options: object) -> tuple[str
 def test_a_fit_says_what_twice_the_labels_would_bring(
     headstart_command: Command, kind: str, options: tuple[str, ...], metric: str
 ) -> None:
-    out, metrics = fitted(headstart_command, rows(400, kind), *options)
+    out, metrics = fitted(headstart_command, rows(300, kind), *options)
     said = TWICE.search(out)
     assert said is not None, out
     curve = metrics["label_curve"]

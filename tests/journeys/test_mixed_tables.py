@@ -119,7 +119,8 @@ def test_a_missing_column_is_refused_and_surprises_are_told(bought: headstart.Ru
 def test_a_run_goes_on_and_is_a_backbone_for_columns_in_another_order(bought: headstart.Run, tmp_path: Path) -> None:
     more = _frame(200, seed=2)
     more = more[more.columns[::-1]]
-    again = headstart.fit(more, label="bought", backbone=str(bought.folder), scratch=False, out=tmp_path / "again")
+    quick = {"scratch": False, "label_curve": False}
+    again = headstart.fit(more, label="bought", backbone=str(bought.folder), out=tmp_path / "again", **quick)
     columns = json.loads((again.folder / "model" / "model.json").read_text())["columns"]
     assert (columns["numeric"], columns["categorical"], columns["date"]) == (
         ["age", "member"],
@@ -128,7 +129,7 @@ def test_a_run_goes_on_and_is_a_backbone_for_columns_in_another_order(bought: he
     )
     encoding = [json.loads((run.folder / "model/model.json").read_text())["backbone"] for run in (bought, again)]
     assert encoding[0] == encoding[1]
-    further = headstart.fit(more, from_run=bought.folder, tuning="head_only", scratch=False, out=tmp_path / "further")
+    further = headstart.fit(more, from_run=bought.folder, tuning="head_only", out=tmp_path / "further", **quick)
     assert headstart.evaluate(further.folder, more).n == 200
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import pytest
 from small_data import OFFLINE
@@ -43,12 +44,13 @@ def test_a_small_network_stands_in_where_the_large_one_is_cut_off(
     kind: str, photos: Path, reviews_csv: Path, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(scratch_length.OPERATIONS, "cpu", 1.0)  # eight steps
+    plain: dict[str, Any] = {"runner": "eager", "label_curve": False, "out": here / "run"}
     if kind == "texts":
         bert = save_tiny(here / "bert", "bert", num_hidden_layers=4, hidden_size=64, intermediate_size=256)
-        run = headstart.fit(reviews_csv, text="review", label="mood", backbone=str(bert), out=here / "run")
+        run = headstart.fit(reviews_csv, text="review", label="mood", backbone=str(bert), **plain)
     else:
         settings = {"backbone": {"image_size": 32}}
-        run = headstart.fit(photos, backbone="resnet10t", weights="random", settings=settings, out=here / "run")
+        run = headstart.fit(photos, backbone="resnet10t", weights="random", settings=settings, **plain)
     scratch = run.record.arms["scratch"]
     (told,) = (one for one in run.record.decisions if one.what == "network of training from scratch")
     assert "small network from scratch 100.0 %, on validation" in told.reason, "it was trained to its end"

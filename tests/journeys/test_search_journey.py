@@ -20,7 +20,7 @@ from forked_processes import Forked
 
 Command = Callable[..., Any]
 
-SHORT = ("--set", "tuning.epochs=4", "--set", 'tuning.tunings=["lp_ft", "full"]', "--set", "tuning.batch_size=16")
+SHORT = ("--set", "tuning.epochs=2", "--set", 'tuning.tunings=["lp_ft", "full"]', "--set", "tuning.batch_size=16")
 
 
 @pytest.fixture(scope="module")

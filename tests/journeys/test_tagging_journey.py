@@ -80,7 +80,7 @@ def test_a_probe_on_conll_predicts_spans_of_raw_text(tmp_path: Path, model: Path
 
 
 def test_training_on_a_span_table_beats_chance_and_is_judged_again(tmp_path: Path, model: Path) -> None:
-    settings = {"tuning": {"epochs": 20, "batch_size": 8, "learning_rate": 4e-4, "head_learning_rate": 4e-4}}
+    settings = {"tuning": {"epochs": 8, "batch_size": 8, "learning_rate": 2e-3, "head_learning_rate": 2e-3}}
     table = span_table(tmp_path, 120)
     run = headstart.fit(
         table,
@@ -89,7 +89,9 @@ def test_training_on_a_span_table_beats_chance_and_is_judged_again(tmp_path: Pat
         out=tmp_path / "run",
         backbone=str(model),
         tuning="full",
+        runner="eager",
         scratch=False,
+        label_curve=False,
         settings=settings,
     )
     assert run.metrics["test"]["f1"]["value"] > 0.3
