@@ -23,7 +23,7 @@ from headstart.contracts.written_targets import written
 from headstart.evidence.comparison import compare
 from headstart.tasks.generation.metrics import TEXT, generation_metrics
 
-SECONDS = {"parent": 300, "few": 75, "all": 2160}
+SECONDS = {"parent": 600, "few": 75, "all": 2160}
 QUICK = {"parent": 25, "few": 12, "all": 25}
 PAIRS = {"parent": 12_000, "few": 1000, "all": 29_000, "timed": 2000, "memory": 3000}
 FEW_PAIRS = {"parent": 1000, "few": 200, "all": 1000, "timed": 300, "memory": 200}
