@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,15 +15,9 @@ from small_data import OFFLINE
 from stopped_commands import command
 
 import headstart
-from forked_processes import Forked, launched
+from forked_processes import SECONDS, launched
 
-TORCHRUN = ("--standalone", "--nproc-per-node", "2", "-m", "headstart")
-
-
-def torchrun(*line: object) -> None:
-    """What `torchrun LINE` does."""
-    sys.argv = ["torchrun", *map(str, line)]
-    runpy.run_module("torch.distributed.run", run_name="__main__")
+TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 
 
 @pytest.fixture(autouse=True)
@@ -33,16 +28,16 @@ def own_cache(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_torchrun_comes_to_the_weights_of_one_process_makes_one_run_and_answers_once(here: Path, photos: Path) -> None:
     flags = (*OFFLINE, "--tuning", "partial", "--set", "tuning.epochs=2", "--set", "tuning.precision=float32")
     quick = ("--runner", "eager", "--no-scratch")
-    with Forked(torchrun, *TORCHRUN, "fit", photos, *flags, *quick, "--json") as process:
-        assert process.wait() == 0, process.err
-        out, err = process.out, process.err
-    found = json.loads(out)
+    line = [*TORCHRUN, "-m", "headstart", "fit", str(photos), *flags, *quick, "--json"]
+    ended = subprocess.run(line, capture_output=True, text=True, timeout=SECONDS)
+    assert ended.returncode == 0, ended.stderr
+    found = json.loads(ended.stdout)
     assert found["run"] == "runs/photos"
     assert [path.name for path in (here / "runs").iterdir()] == ["photos"]
     run = headstart.load("runs/photos")
     assert run.metrics["test"].keys() == found["test"].keys()
     assert len(run.record.arms["model"].history) == 2
-    assert err.count("features from") <= 1
+    assert ended.stderr.count("features from") <= 1
     alone = headstart.fit(
         photos,
         backbone="test_resnet",

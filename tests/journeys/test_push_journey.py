@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -15,22 +14,6 @@ from small_data import own_copy
 
 import headstart
 from conftest import Command
-
-BOTH = """
-import contextlib, io, json, sys
-from headstart.cli.app import app
-
-said = []
-for line in json.loads(sys.argv[1]):
-    with contextlib.redirect_stdout(io.StringIO()) as out:
-        try:
-            app(line, prog_name="headstart")
-        except SystemExit as ended:
-            assert not ended.code, f"{line}: {ended.code}"
-    said.append(out.getvalue())
-print(json.dumps(said))
-"""
-"""A fresh interpreter, since the hub's library reads its variables when it is imported."""
 
 
 def test_the_card_has_what_hubs_list_and_people_ask(photo_run: Path) -> None:
@@ -62,12 +45,13 @@ def test_a_run_is_pushed_to_a_hub_and_predicts_from_there(
         own = {"HF_ENDPOINT": address, "HF_TOKEN": "hf_none", "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "0"}
         own |= {"HF_HUB_DISABLE_XET": "1", "TRANSFORMERS_OFFLINE": "0"}
 
-        lines = ("push", photo_run, "anna/photos"), ("predict", "hf://anna/photos", photos / "dark")
-        words = [sys.executable, "-c", BOTH, json.dumps([[*map(str, line)] for line in lines])]
-        done = subprocess.run(words, env=os.environ | own, text=True, capture_output=True, check=False)
-        assert not done.returncode, done.stderr
-        pushed, found = json.loads(done.stdout)
-        assert address in pushed
+        def command(*arguments: object) -> str:
+            words = [sys.executable, "-m", "headstart", *map(str, arguments)]
+            done = subprocess.run(words, env=os.environ | own, text=True, capture_output=True, check=False)
+            assert not done.returncode, done.stderr
+            return done.stdout
+
+        assert address in command("push", photo_run, "anna/photos")
         assert {name.partition("/")[0] for name in files} == {
             "README.md",
             "model",
@@ -76,6 +60,7 @@ def test_a_run_is_pushed_to_a_hub_and_predicts_from_there(
             "plan.toml",
         }
         assert files["README.md"] == (photo_run / "README.md").read_bytes()
+        found = command("predict", "hf://anna/photos", photos / "dark")
         assert found == headstart_command("predict", photo_run, photos / "dark").out
 
 

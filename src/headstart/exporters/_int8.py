@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Any
 
 from headstart.contracts.exporter import CannotExport
 from headstart.exporters._tracing import naming_faults, quiet
-from headstart.kernel.openvino_library import without_reports
+from headstart.kernel.openvino_library import library
 
 
 def quantised(model: Any, batches: Sequence[Any]) -> Any:
     """Return an OpenVINO or ONNX model in int8. Raises CannotExport without NNCF."""
     try:
-        with without_reports():
-            nncf = import_module("nncf")
+        nncf = library("nncf")
     except ImportError as error:
         raise CannotExport(f'int8 needs NNCF ({error}): pip install "headstart[int8]"') from error
     with naming_faults("NNCF"), quiet():

@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from typing import Any
 
 
-@contextmanager
-def without_reports() -> Iterator[None]:
-    """Without what would report each conversion over the network, from a process of its own."""
+def library(name: str = "openvino") -> Any:
+    """Load the package, or NNCF, without what would report each conversion over the network. Raises ImportError."""
     reports = "openvino_telemetry"
     absent = sys.modules.setdefault(reports, None) is None  # type: ignore[arg-type]
     try:
-        yield
+        return import_module(name)
     finally:
         if absent:
             del sys.modules[reports]
-
-
-def library() -> Any:
-    """The package. Raises ImportError."""
-    with without_reports():
-        return import_module("openvino")
 
 
 @cache

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from headstart.contracts.carriers import State
 from headstart.contracts.runner import CannotRun
-from headstart.kernel.openvino_library import core, library, without_reports
+from headstart.kernel.openvino_library import core, library
 from headstart.kernel.processor import cores
 from headstart.runners._flat import Flat, Signature
 from headstart.runners._kept_graphs import Graph, keep, kept
@@ -89,8 +89,7 @@ def _compiled(segment: nn.Module, example: State, settings: dict[str, Any], *, q
 def _quantised(model: Any, inputs: Sequence[Tensor]) -> Any:
     """The model with convolutions and products in int8, its ranges those of some inputs."""
     try:
-        with without_reports():
-            nncf = import_module("nncf")
+        nncf = library("nncf")
     except ImportError as error:
         raise CannotRun(f'int8 needs NNCF ({error}): pip install "headstart[int8]"') from error
     parts = [
