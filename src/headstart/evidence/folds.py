@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold
 
 from headstart.kernel.errors import DataError
 from headstart.kernel.randomness import draw_seed
+from headstart.numerics.stratified_folds import stratified_folds
 
 
 class Fold(NamedTuple):
@@ -36,9 +35,5 @@ def folds(rows: np.ndarray, strata: np.ndarray, units: np.ndarray | None, count:
     if count < 2:
         raise DataError(f"{len(rows)} labelled examples, no two of a class, are too few to hold some out")
     together = np.arange(len(strata)) if units is None else units
-    draws = draw_seed(seed, "folds of labelled rows") % 2**32
-    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=draws)
-    with warnings.catch_warnings():  # a class smaller than the number of folds is in order here
-        warnings.simplefilter("ignore", UserWarning)
-        cut = list(splitter.split(rows, strata[rows], together[rows]))
+    cut = stratified_folds(strata[rows], together[rows], count, draw_seed(seed, "folds of labelled rows") % 2**32)
     return [Fold(np.sort(rows[rest]), np.sort(rows[held])) for rest, held in cut]

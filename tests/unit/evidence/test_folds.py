@@ -29,3 +29,13 @@ def test_the_seed_decides_and_a_class_with_one_example_is_in_order() -> None:
     one, same, other = (folds(ROWS, strata, None, 3, seed) for seed in (0, 0, 1))
     assert all(np.array_equal(a.held, b.held) for a, b in zip(one, same))
     assert not all(np.array_equal(a.held, b.held) for a, b in zip(one, other))
+
+
+def test_a_few_copies_among_many_stay_together_and_classes_keep_their_shares() -> None:
+    strata, units = np.arange(2000) % 4, np.arange(2000)
+    units[::40] = units[1::40]  # 50 pairs, each of two classes
+    cut = folds(np.arange(2000), strata, units, 5, seed=0)
+    assert np.array_equal(np.sort(np.concatenate([fold.held for fold in cut])), np.arange(2000))
+    for fold in cut:
+        assert not np.isin(units[fold.held], units[fold.rest]).any()
+        assert np.abs(np.bincount(strata[fold.held]) - 100).max() <= 15

@@ -15,13 +15,11 @@ nothing, or all by one number, which wins where the small ones are noise. Neithe
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import log_softmax
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from headstart.contracts.linear_model import Solved
 from headstart.engine.solved.softmax_fit import Coordinates, SoftmaxFit, principal
@@ -30,6 +28,7 @@ from headstart.kernel.randomness import draw_seed
 from headstart.numerics.calibration import fit_temperature, log_likelihoods, log_prior
 from headstart.numerics.few_threads import few_threads
 from headstart.numerics.standardisation import Standardisation, standardise
+from headstart.numerics.stratified_folds import stratified_folds
 
 DECADES = tuple(10.0**k for k in range(-5, 3))
 """Values of C, strongest regularisation first."""
@@ -325,15 +324,8 @@ def _splits(labels: np.ndarray, groups: np.ndarray | None, seed: int) -> list[_S
     spread = np.bincount(np.unique(np.stack([labels, units]), axis=1)[0])
     if (spread > 1).sum() < 2:
         return []
-    grouped = len(np.unique(units)) < len(units)
-    splitter = (StratifiedGroupKFold if grouped else StratifiedKFold)(
-        min(FOLDS if len(labels) < MANY else FEWER_FOLDS, int(spread.max())),
-        shuffle=True,
-        random_state=draw_seed(seed, "folds") % 2**32,
-    )
-    with warnings.catch_warnings():  # a class smaller than the number of folds is in order here
-        warnings.simplefilter("ignore", UserWarning)
-        splits = list(splitter.split(labels, labels, units))
+    count = min(FOLDS if len(labels) < MANY else FEWER_FOLDS, int(spread.max()))
+    splits = stratified_folds(labels, units, count, draw_seed(seed, "folds") % 2**32)
     return splits[:1] if len(labels) > LARGE else splits
 
 
