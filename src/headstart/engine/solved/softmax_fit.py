@@ -38,7 +38,7 @@ def principal(standard: np.ndarray) -> Coordinates:
     are eigenvectors and orthogonal whatever their variance, so that float32, twice as fast, does.
     """
     examples, width = standard.shape
-    exact = standard.astype(np.float64 if examples < width else np.float32)
+    exact: np.ndarray = standard.astype(np.float64 if examples < width else np.float32)
     squares, vectors = eigh(
         exact @ exact.T if examples < width else exact.T @ exact, driver="evd", overwrite_a=True, check_finite=False
     )
