@@ -42,6 +42,7 @@ def test_each_layer_is_a_stage(backbone: Backbone) -> None:
     assert backbone.boundary_names() == ("input", "embeddings", *LAYER_NAMES)
 
 
+@pytest.mark.slow
 def test_two_segments_equal_the_model_bit_for_bit_at_every_boundary(backbone: Backbone) -> None:
     state = backbone.prepare(SENTENCES)
     expected = _own_output(backbone, state)

@@ -168,6 +168,7 @@ class Forgetful(DiskCache):
         super().put(dict.fromkeys(values, self.kept))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kept",
     [

@@ -61,6 +61,7 @@ def test_a_worker_reads_what_this_process_reads(workers: ReadingWorkers) -> None
     assert here.failures == there.failures == {1: "is bad: bad 1", 3: "is bad: bad 2"}
 
 
+@pytest.mark.slow
 def test_more_inputs_than_fit_at_once(workers: ReadingWorkers) -> None:
     found = workers.read(TEXTS * 3)
     assert read(found) == ["one", "thre", "five", "six"] * 3
@@ -154,6 +155,7 @@ def test_after_the_end_nothing_is_started() -> None:
     assert children() == before
 
 
+@pytest.mark.slow
 def test_a_worker_that_does_not_end_by_itself_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading_workers, "PATIENCE_S", 0.1)
     before = children()
