@@ -33,9 +33,9 @@ class BSS(Objective):
         return stages - 1
 
     def losses(self, step: Step) -> Mapping[str, Tensor]:
-        """The task's terms, and "spectrum", each a scalar ()."""
+        """The task's terms, and "shrinkage", each a scalar ()."""
         batch = step.batches[SOURCE]
         features = step.features(batch)
         values = torch.linalg.svdvals(step.gathered(features.pooled))
-        spectrum = self.weight * values[-self.count :].square().sum()
-        return {**step.task_losses(step.outputs(features, batch), batch), "spectrum": spectrum}
+        shrinkage = self.weight * values[-self.count :].square().sum()
+        return {**step.task_losses(step.outputs(features, batch), batch), "shrinkage": shrinkage}
