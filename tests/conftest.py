@@ -18,7 +18,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 gc.disable()  # until all tests are collected
 
 
-def pytest_collection_finish() -> None:
+def pytest_runtestloop() -> None:
     """What is imported and collected stays to the end: looking through it for garbage took a tenth of all time."""
     gc.freeze()
     gc.enable()

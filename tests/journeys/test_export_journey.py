@@ -15,6 +15,7 @@ from safetensors.numpy import load_file, save_file
 import headstart
 from conftest import Command
 from headstart.kernel.files import hash_bytes
+from quiet_openvino import library_or_skip
 
 OLD = Path(__file__).parent / "old_runs"
 DATA = {"image-probe": "photos", "text-full": "reviews.csv", "segmentation": "cells"}
@@ -58,7 +59,7 @@ def test_an_export_gives_what_its_run_gives_and_replays_itself(
 def test_int8_takes_the_place_of_float32_where_enough_examples_show_that_it_costs_nothing(
     tmp_path: Path, headstart_command: Command
 ) -> None:
-    pytest.importorskip("nncf")
+    library_or_skip("nncf")
     photos = OLD / "data" / "photos"
     for copy in range(15):
         shutil.copytree(photos, tmp_path / "many", dirs_exist_ok=True, copy_function=partial(numbered, copy))
@@ -71,7 +72,7 @@ def test_int8_takes_the_place_of_float32_where_enough_examples_show_that_it_cost
 
 @pytest.mark.slow
 def test_int8_whose_cost_is_not_proven_leaves_float32(tmp_path: Path, headstart_command: Command) -> None:
-    pytest.importorskip("nncf")
+    library_or_skip("nncf")
     out = exported("image-probe", "onnx", tmp_path / "out", int8=True)
     told = json.loads((out / "export.json").read_text())
     assert told["precision"] == "float32" and "may be worse by up to" in told["notes"][0] and told["gate"]["drop"]

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import openvino
 import pytest
 import torch
 from small_segments import CPU, LONGEST, Pictures, Texts, far, pictures, plain, texts
@@ -19,8 +18,11 @@ from headstart.kernel.files import hash_bytes
 from headstart.runners import _kept_graphs, _openvino_graph
 from headstart.runners._kept_graphs import Graph
 from headstart.runners.openvino import OpenVino
+from quiet_openvino import library_or_skip
 
 pytestmark = pytest.mark.slow
+
+openvino = library_or_skip()
 
 FLOAT = 1e-5
 
@@ -227,7 +229,7 @@ def test_without_nncf_int8_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
 def test_int8_rounds_to_it_and_keeps_its_graph(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("nncf")
+    library_or_skip("nncf")
     segment, given = Pictures(), pictures(16)
     found = OpenVino(computes_in="int8").start(segment, given, CPU, "a key")(given)
     assert FLOAT < far(found, plain(segment, given)) < 0.2

@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
-pytest.importorskip("openvino")
+from quiet_openvino import library_or_skip
+
+library_or_skip()
 
 SCRIPT = """
 from concurrent.futures import ThreadPoolExecutor

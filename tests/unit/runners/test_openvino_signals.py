@@ -14,6 +14,7 @@ from forked_processes import Forked
 from headstart.contracts.exporter import Graph
 from headstart.engine.training.interruption import held_back
 from headstart.exporters.openvino import OpenVinoFiles
+from quiet_openvino import library_or_skip
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +37,7 @@ def interrupt_after_models(folder: Path) -> None:
 
 
 def test_ctrl_c_is_heard_after_models_have_gone(tmp_path: Path) -> None:
-    pytest.importorskip("nncf", reason="int8 needs NNCF")
+    library_or_skip("nncf")
     with Forked(interrupt_after_models, tmp_path) as process:
         assert process.wait() == 0, process.err
         assert process.out.split("\n")[-2] == "True"
