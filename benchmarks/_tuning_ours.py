@@ -119,7 +119,7 @@ def bound(case: Case, data: Mapping[str, int], windows: Mapping[str, float]) -> 
 
 def _suffix(backbone: Backbone, start: int, paths: Sequence[str], classes: int) -> dict[str, float]:
     """What moves, on states that are there, in the precision of the training."""
-    state = backbone.prepare(list(paths))
+    state = backbone.prepare([Path(path) for path in paths])
     with torch.no_grad():
         hidden = FrozenSegment(backbone, FeatureSpec("state", start), 0).eval()(state).hidden if start else state.hidden
     if hidden.ndim == 4:
