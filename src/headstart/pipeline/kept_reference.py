@@ -50,7 +50,7 @@ def write_reference(folder: Path, context: FitContext, arm: Trained) -> None:
     train, val = data.split.train, data.split.val
     if not len(context.backbone.stages) or len(val) < FEWEST or len(train) < NEAREST:
         return
-    most = MOST if arm.on_stored else MOST_OF_TUNED
+    most = MOST if _as_it_was(context, arm) else MOST_OF_TUNED
     train, val = (_drawn(rows, most, context.plan.seed) for rows in (train, val))
     features = _features_of(context, arm)
     found, held_out = features(train), features(val)
@@ -87,9 +87,15 @@ def _drawn(rows: np.ndarray, most: int, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng(draw_seed(seed, "reference")).choice(rows, most, replace=False))
 
 
+def _as_it_was(context: FitContext, arm: Trained) -> bool:
+    """Return whether the backbone is that of the frozen pass: the head was solved, or it alone was trained."""
+    unmoved = bool(arm.stages) and all(row.state == "frozen" for row in arm.stages)
+    return arm.on_stored or (unmoved and not arm.from_inputs and arm.model.backbone is context.backbone)
+
+
 def _features_of(context: FitContext, arm: Trained) -> Callable[[np.ndarray], np.ndarray | None]:
     """Pooled features of some rows, as the model's predictions will have them."""
-    if arm.on_stored and context.windows is None and context.features.spec.keep != "state":
+    if _as_it_was(context, arm) and context.windows is None and context.features.spec.keep != "state":
         return context.features.pooled
 
     def computed(rows: np.ndarray) -> np.ndarray | None:
