@@ -109,7 +109,7 @@ def test_out_of_fold_probabilities_are_those_of_fits_without_the_fold() -> None:
     solved = logistic.solved_by_fold(scalings, labels, 3, folds, groups=None, seed=0)
     for (weight, bias), (_, held) in zip(solved, folds):
         logits = features[held].astype(np.float64) @ weight.T + bias
-        np.testing.assert_allclose(log_softmax(logits, axis=1), found[held], atol=1e-5)  # components in float32
+        np.testing.assert_allclose(log_softmax(logits, axis=1), found[held], atol=1e-6)
 
 
 def test_choices_on_a_sample_predict_as_well_as_those_on_all_examples() -> None:

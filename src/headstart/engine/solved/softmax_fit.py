@@ -35,18 +35,18 @@ def principal(standard: np.ndarray) -> Coordinates:
     """Rotate centred features (examples, width) to their principal components; directions without variance go.
 
     Fewer examples than features need float64, by which directions of little variance stay orthogonal. Elsewhere they
-    are eigenvectors and orthogonal whatever their variance, so that float32, twice as fast, does.
+    are eigenvectors and orthogonal whatever their variance, so that they are found in float32, twice as fast.
     """
     examples, width = standard.shape
-    exact: np.ndarray = standard.astype(np.float64 if examples < width else np.float32)
-    squares, vectors = eigh(
-        exact @ exact.T if examples < width else exact.T @ exact, driver="evd", overwrite_a=True, check_finite=False
-    )
-    kept = squares > max(squares[-1], 0.0) * np.finfo(np.float32).eps
+    exact = standard.astype(np.float64)
+    single = standard.astype(np.float32, copy=False)
+    squares = exact @ exact.T if examples < width else single.T @ single
+    values, vectors = eigh(squares, driver="evd", overwrite_a=True, check_finite=False)
+    kept = values > max(values[-1], 0.0) * np.finfo(np.float32).eps
     if examples < width:
-        lengths = np.sqrt(squares[kept])
+        lengths = np.sqrt(values[kept])
         return Coordinates((vectors[:, kept] * lengths).astype(np.float32), (vectors[:, kept] / lengths).T @ exact)
-    return Coordinates(exact @ vectors[:, kept], vectors[:, kept].T)
+    return Coordinates((exact @ vectors[:, kept]).astype(np.float32), vectors[:, kept].T)
 
 
 class SoftmaxFit:
