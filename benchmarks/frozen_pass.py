@@ -32,7 +32,7 @@ from headstart.contracts.carriers import State
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.modality import raws_of
 from headstart.contracts.runner import CannotRun, Execute, Runner
-from headstart.engine.allocator import keep_blocks
+from headstart.kernel.allocator import keep_blocks
 from headstart.engine.device import cores
 from headstart.engine.frozen.choose_runner import choose_runner
 from headstart.engine.frozen.coarser_runner import choose_coarser

@@ -21,7 +21,8 @@ class Execute(Protocol):
 
     @property
     def at_once(self) -> int:
-        """Calls, each from a thread of its own, that keep the device busy; >= 1. More are not allowed."""
+        """Calls, each from a thread of its own with a piece of a batch, that keep the device busy; >= 1. More are not
+        allowed."""
         ...
 
     def __call__(self, state: State) -> State:

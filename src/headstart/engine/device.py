@@ -13,6 +13,7 @@ import torch
 
 from headstart.contracts.carriers import State
 from headstart.engine.launch import local_rank
+from headstart.engine.pieces import in_pieces, joined
 from headstart.kernel.errors import SettingsError, first_line
 from headstart.kernel.processor import cores
 
@@ -79,9 +80,7 @@ def run_halving(execute: Callable[[State], State], state: State) -> State:
         if size == 1:
             raise
     torch.cuda.empty_cache()
-    parts = (state.map(lambda value: value[: size // 2]), state.map(lambda value: value[size // 2 :]))
-    first, second = (run_halving(execute, part).tensors() for part in parts)
-    return State.of({name: torch.cat([value, second[name]]) for name, value in first.items()})
+    return joined([run_halving(execute, part) for part in in_pieces(state, 2)])
 
 
 def machine() -> dict[str, str]:

@@ -17,7 +17,7 @@ from headstart.contracts.carriers import State
 from headstart.kernel.processor import cores
 
 MOST_AT_ONCE = 4
-"""Batches that run side by side on the CPU; each has activations of its own."""
+"""Pieces of a batch that run side by side on the CPU."""
 
 
 def has_bfloat16(device: torch.device) -> bool:
@@ -29,10 +29,11 @@ def has_bfloat16(device: torch.device) -> bool:
 
 
 def numbers_of_threads(device: torch.device) -> tuple[int, ...]:
-    """Threads for each batch that are worth trying, as in the setting `threads` of a runner, usually fastest first.
+    """Threads for each piece of a batch that are worth trying, as in the setting `threads` of a runner, the usually
+    fastest first.
 
-    Batches side by side wait for nothing, where the threads of one batch wait for each other in every layer: on two
-    cores the former are up to 1.5 times as fast, and many times where other programs take the cores in between.
+    Pieces side by side wait for nothing, where the threads of a whole batch wait for each other in every layer: on two
+    cores the former are up to twice as fast, and many times where other programs take the cores in between.
     """
     all_of_them = torch.get_num_threads()
     if device.type != "cpu" or all_of_them == 1 or not torch.backends.openmp.is_available():
@@ -55,12 +56,12 @@ class Execution:
     half: bool = False
     """Whether to compute in bfloat16 where that is precise enough."""
     threads: int = 0
-    """For each batch; 0 for all that PyTorch has."""
+    """For each piece of a batch; 0 for the whole on all that PyTorch has."""
     usual_threads: int = field(default_factory=torch.get_num_threads)
 
     @property
     def at_once(self) -> int:
-        """As many batches as there are cores for, up to `MOST_AT_ONCE`."""
+        """As many pieces as there are cores for, up to `MOST_AT_ONCE`."""
         return max(1, min(cores() // self.threads, MOST_AT_ONCE)) if self.threads else 1
 
     def __call__(self, state: State) -> State:

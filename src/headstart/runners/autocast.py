@@ -18,8 +18,8 @@ class Autocast(Settings):
     """Runs a segment as it stands, in bfloat16 and evaluation mode."""
 
     threads: int = Field(0, ge=0)
-    """PyTorch's threads for each batch, several of which then run at once, up to 4; 0 for one batch at a time on all of
-    its threads."""
+    """PyTorch's threads for each piece of a batch, up to 4 of which run at once; 0 for the whole batch on all of its
+    threads."""
 
     plain: ClassVar[bool] = False
 

@@ -18,8 +18,8 @@ class Eager(Settings):
     """Runs a segment as it stands, in float32 and evaluation mode."""
 
     threads: int = Field(0, ge=0)
-    """PyTorch's threads for each batch, several of which then run at once, up to 4; 0 for one batch at a time on all of
-    its threads."""
+    """PyTorch's threads for each piece of a batch, up to 4 of which run at once; 0 for the whole batch on all of its
+    threads."""
 
     plain: ClassVar[bool] = True
 
@@ -30,7 +30,7 @@ class Eager(Settings):
 
     @classmethod
     def variants(cls, device: Any) -> Sequence[Eager]:
-        """Itself, everywhere: on the CPU with few threads for each of several batches, then with all for one."""
+        """Itself, everywhere: on the CPU with few threads for each piece of a batch, then with all for the whole."""
         return tuple(cls(threads=number) for number in numbers_of_threads(device))
 
     def setup_seconds(self, device: Any) -> float:  # noqa: ARG002

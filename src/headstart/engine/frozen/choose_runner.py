@@ -1,9 +1,9 @@
 """The runner of a frozen pass: the fastest, by a short measurement on its own inputs, of those that are right.
 
 A runner is tried where setting it up costs little beside the pass as it would be without it, each with several numbers
-of threads and batches at once where the pass is long, and taken where it is faster by a margin. The answer is kept by
-weights, preprocessing, length of the inputs, machine and versions, and in the work folder of a run that is not
-finished: the same pass finds its runner and its stored features again, however busy the machine is.
+of threads where the pass is long, and taken where it is faster by a margin. The answer is kept by weights,
+preprocessing, length of the inputs, machine and versions, and in the work folder of a run that is not finished: the
+same pass finds its runner and its stored features again, however busy the machine is.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,7 +25,6 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import State
 from headstart.contracts.examples import Examples
 from headstart.contracts.runner import CannotRun, Execute, Runner
-from headstart.engine.allocator import keep_blocks
 from headstart.engine.device import run_halving, usual_batch_size
 from headstart.engine.frozen.disk_cache import DiskCache
 from headstart.engine.frozen.execution import TOO_COARSE, Differs, here, plain_runner, started
@@ -35,7 +35,9 @@ from headstart.engine.frozen.reference_result import ReferenceResult
 from headstart.engine.frozen.runner_choice import Choice, choice_from, kept_in, read_json
 from headstart.engine.frozen.slow_pass import SlowPass, positions
 from headstart.engine.frozen.work_locks import work_lock
+from headstart.engine.pieces import in_pieces, joined
 from headstart.kernel import registry
+from headstart.kernel.allocator import keep_blocks
 from headstart.kernel.errors import first_line
 from headstart.kernel.files import hash_json
 
@@ -58,7 +60,7 @@ SLOW = 3
 SHARE, FEWEST = 32, 8
 """At most so great a part of the inputs is measured with, but never fewer than so many of them."""
 
-MEMO = "runners-4"
+MEMO = "runners-5"
 
 
 @dataclass(frozen=True)
@@ -232,21 +234,21 @@ class Trial:
         )
 
     def seconds(self, execute: Execute, reference: ReferenceResult | None = None, most: float = math.inf) -> float:
-        """For the whole pass, from as many batches as keep the device busy, after the same once that does not count.
+        """For the whole pass, from one batch in as many pieces as run at once, after the same once that does not count.
 
         Where that one alone comes to more than `most` it is taken for the answer.
         """
-        share = self.inputs / execute.at_once / len(self.state.hidden)
+        share, pieces = self.inputs / len(self.state.hidden), in_pieces(self.state, execute.at_once)
         with ThreadPoolExecutor(execute.at_once) as pool:
             times: list[float] = []
             while len(times) < 2 or (len(times) <= REPEATS and sum(times[1:]) < LONG_ENOUGH):
                 began = time.perf_counter()
-                found = [*pool.map(lambda _: run_halving(execute, self.state), range(execute.at_once))]
+                found = [*pool.map(partial(run_halving, execute), pieces)]
                 times.append(time.perf_counter() - began)
                 if times[0] * share > most:
                     return times[0] * share
         if reference is not None:
-            reference.saw(found[0])
+            reference.saw(joined(found))
         return min(times[1:]) * share
 
     def _reason(self, best: _Best, plain: _Best) -> str:

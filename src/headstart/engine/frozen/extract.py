@@ -20,7 +20,6 @@ from headstart.contracts.carriers import State, Tap
 from headstart.contracts.examples import Examples
 from headstart.contracts.modality import modality_named, raws_of
 from headstart.contracts.runner import CannotRun, Execute, Runner
-from headstart.engine.allocator import keep_blocks
 from headstart.engine.device import pick_device, usual_batch_size
 from headstart.engine.frozen.batches_in_flight import BatchesInFlight, Ran
 from headstart.engine.frozen.bottleneck import shares
@@ -36,6 +35,7 @@ from headstart.engine.store.feature_store import FeatureStore
 from headstart.engine.store.key_index import Located
 from headstart.engine.store.sharing import SharedWork
 from headstart.engine.store.space import Space
+from headstart.kernel.allocator import keep_blocks
 from headstart.kernel.errors import DataError, StoreError
 from headstart.kernel.files import hash_json
 from headstart.kernel.progress import Quiet, Reporter

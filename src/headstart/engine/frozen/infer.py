@@ -19,7 +19,6 @@ from headstart.contracts.runner import CannotRun, Execute
 from headstart.contracts.targets import collated
 from headstart.contracts.task import Targets
 from headstart.contracts.task_capabilities import Windowed
-from headstart.engine.allocator import keep_blocks
 from headstart.engine.device import pick_device, run_halving, usual_batch_size
 from headstart.engine.frozen.averaged_views import averaged, averaged_views
 from headstart.engine.frozen.batches_in_flight import BatchesInFlight
@@ -29,6 +28,7 @@ from headstart.engine.frozen.feature_spec import FeatureSpec, FrozenSegment, fea
 from headstart.engine.frozen.feeding import Fed, feed
 from headstart.engine.frozen.merging import Decoded, joined, merged
 from headstart.engine.frozen.pass_key import pass_key
+from headstart.kernel.allocator import keep_blocks
 from headstart.kernel.errors import DataError, SettingsError
 from headstart.kernel.files import hash_json
 from headstart.kernel.progress import Quiet, Reporter

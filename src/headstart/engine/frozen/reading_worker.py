@@ -17,8 +17,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 
-from headstart.engine.allocator import keep_blocks
 from headstart.engine.frozen.reading import read_inputs
+from headstart.kernel.allocator import keep_blocks
 
 READY = "ready"
 

@@ -16,7 +16,6 @@ from torch.backends import cudnn
 
 from headstart.contracts.carriers import Batch
 from headstart.contracts.model import Learner
-from headstart.engine.allocator import keep_blocks
 from headstart.engine.device import pick_device
 from headstart.engine.process_group import process_group
 from headstart.engine.streams import Stream
@@ -39,6 +38,7 @@ from headstart.engine.training.stepping import Moment, Stepper
 from headstart.engine.training.training_plan import TrainingPlan
 from headstart.engine.training.validator import Validated
 from headstart.engine.training.weights import MovingWeights
+from headstart.kernel.allocator import keep_blocks
 from headstart.kernel.errors import TrainingError
 from headstart.kernel.progress import Quiet, Reporter
 

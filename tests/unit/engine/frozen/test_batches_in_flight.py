@@ -75,6 +75,14 @@ def test_results_come_in_the_order_of_the_batches(at_once: int) -> None:
     assert all(ran.seconds > 0 for ran in found)
 
 
+def test_a_batch_runs_in_as_many_pieces_as_run_at_once() -> None:
+    execute = Doubling(3)
+    fed = Fed(np.arange(8), State(torch.arange(8.0)))
+    (ran,) = BatchesInFlight(lambda state: execute).run([fed])
+    assert sorted(execute.sizes) == [2, 3, 3]
+    assert ran.fed is fed and ran.result is not None and ran.result.hidden.tolist() == [2.0 * n for n in range(8)]
+
+
 @pytest.mark.parametrize("at_once", [1, 3])
 def test_batches_of_nothing_but_failures_go_through(at_once: int) -> None:
     started: list[State] = []
