@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from headstart.kernel.allocator import keep_blocks
+
 if TYPE_CHECKING:  # what type checkers and editors see; at run time each is loaded on first use
     from headstart.kernel.errors import HeadstartError as HeadstartError
     from headstart.present.report.write import report as report
@@ -44,6 +46,8 @@ _HOME = {
     "HeadstartError": "headstart.kernel.errors",
 }
 __all__ = [*_HOME, "__version__"]
+
+keep_blocks()  # threads that begin before have heaps of their own
 
 
 def __getattr__(name: str) -> Any:

@@ -37,7 +37,6 @@ from headstart.engine.frozen.slow_pass import SlowPass, positions
 from headstart.engine.frozen.work_locks import work_lock
 from headstart.engine.pieces import in_pieces, joined
 from headstart.kernel import registry
-from headstart.kernel.allocator import keep_blocks
 from headstart.kernel.errors import first_line
 from headstart.kernel.files import hash_json
 
@@ -51,7 +50,7 @@ MARGIN = 1.2
 LONG_ENOUGH, REPEATS = 0.2, 5
 """Of several measurements the shortest counts: so many, or as many as take so many seconds."""
 
-LONG_PASS = 4.0
+LONG_PASS = 1.0
 """Seconds of a pass from which a runner's other numbers of threads are measured too."""
 
 SLOW = 3
@@ -151,7 +150,6 @@ class Choosing:
 
     def trial(self, before: Runner | None) -> Trial | None:
         """A measurement on some of the inputs; None where none can be read."""
-        keep_blocks()
         fed = feed(self.backbone, self.examples, self.usual, usual_batch_size(self.device))
         state = next((batch.state for batch in fed if batch.state is not None), None)
         if state is None:

@@ -21,7 +21,6 @@ from headstart.contracts.examples import Examples, Raw
 from headstart.contracts.modality import InFiles, modality_named, raws_of
 from headstart.engine.frozen.disk_cache import DiskCache
 from headstart.engine.frozen.work_locks import work_lock
-from headstart.kernel.allocator import keep_blocks
 from headstart.kernel.files import hash_bytes
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.regular import open_regular, require_regular
@@ -165,7 +164,6 @@ def _stamp(position: int, source: Path | bytes) -> _Stamp | str:
 def _in_threads(stamps: Sequence[_Stamp], advance: Callable[[int], None]) -> list[_Answer]:
     if not stamps:
         return []
-    keep_blocks()
     chunks = [stamps[start : start + _CHUNK] for start in range(0, len(stamps), _CHUNK)]
     answers: list[_Answer] = []
     with ThreadPoolExecutor(_THREADS) as pool:

@@ -35,7 +35,6 @@ from headstart.engine.store.feature_store import FeatureStore
 from headstart.engine.store.key_index import Located
 from headstart.engine.store.sharing import SharedWork
 from headstart.engine.store.space import Space
-from headstart.kernel.allocator import keep_blocks
 from headstart.kernel.errors import DataError, StoreError
 from headstart.kernel.files import hash_json
 from headstart.kernel.progress import Quiet, Reporter
@@ -139,7 +138,6 @@ def extract(
     """
     spec, reporter, device = spec or FeatureSpec(), reporter or Quiet(), device or pick_device()
     backbone.tell(reporter)
-    keep_blocks()
     kept = FrozenSegment(backbone, spec, None if view is None else 0)
     store = store or FeatureStore(limit=0)
     name = pass_key(backbone, spec)

@@ -28,7 +28,6 @@ from headstart.engine.frozen.feature_spec import FeatureSpec, FrozenSegment, fea
 from headstart.engine.frozen.feeding import Fed, feed
 from headstart.engine.frozen.merging import Decoded, joined, merged
 from headstart.engine.frozen.pass_key import pass_key
-from headstart.kernel.allocator import keep_blocks
 from headstart.kernel.errors import DataError, SettingsError
 from headstart.kernel.files import hash_json
 from headstart.kernel.progress import Quiet, Reporter
@@ -72,7 +71,6 @@ class Predictor:
         """Nothing is started before there are examples; what is started serves all that follow. `adapted` decodes in
         place of the runner; with `keep_pooled` predictions come with the pooled features of their inputs, and without
         `decodes` these come alone."""
-        keep_blocks()
         self.model, self.reporter = model, reporter or Quiet()
         model.backbone.tell(self.reporter)
         self._views = averaged_views(model.execution)

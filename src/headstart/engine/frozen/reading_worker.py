@@ -18,7 +18,6 @@ import numpy as np
 import torch
 
 from headstart.engine.frozen.reading import read_inputs
-from headstart.kernel.allocator import keep_blocks
 
 READY = "ready"
 
@@ -30,7 +29,6 @@ def main() -> None:
     os.dup2(2, 1)  # whatever a decoder prints must not get among the answers
     shared = mmap.mmap(int(sys.argv[1]), int(sys.argv[2]))
     torch.set_num_threads(1)
-    keep_blocks()
     serve(requests, answers, shared)
 
 

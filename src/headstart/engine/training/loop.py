@@ -38,7 +38,6 @@ from headstart.engine.training.stepping import Moment, Stepper
 from headstart.engine.training.training_plan import TrainingPlan
 from headstart.engine.training.validator import Validated
 from headstart.engine.training.weights import MovingWeights
-from headstart.kernel.allocator import keep_blocks
 from headstart.kernel.errors import TrainingError
 from headstart.kernel.progress import Quiet, Reporter
 
@@ -76,7 +75,6 @@ class Loop:
             TrainingError: nothing would move, or what the recipe or the objective asks for would do nothing.
         """
         streams = plan.check(streams)
-        keep_blocks()
         recipe, device = plan.recipe, pick_device()
         self.model, self.plan, self.streams = model, plan, streams
         self.reporter, self.processes = reporter or Quiet(), process_group()

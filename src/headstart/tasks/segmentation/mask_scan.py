@@ -17,7 +17,6 @@ import numpy as np
 
 from headstart.contracts.examples import Examples
 from headstart.contracts.modality import raws_of
-from headstart.kernel.allocator import keep_blocks
 from headstart.kernel.errors import DataError
 from headstart.kernel.files import hash_bytes
 from headstart.kernel.regular import read_regular
@@ -93,7 +92,6 @@ def look(examples: Examples) -> list[Seen]:
 def looked(examples: Examples) -> list[Seen | str]:
     """Return the contents of each mask, or what is wrong with it. Raises DataError where examples have no mask."""
     masks, pictures = sources(examples), raws_of(examples)
-    keep_blocks()
     with ThreadPoolExecutor(cpu_count() or 1) as pool:
         return list(pool.map(_look_or_say, masks, pictures))
 

@@ -78,7 +78,7 @@ def test_the_fastest_variant_that_is_right_is_taken_and_others_are_named_in_one_
 
 def test_the_numbers_of_threads_of_what_is_right_are_measured_where_the_pass_is_long(offer: Offer) -> None:
     threads: dict[str, Any] = {"settings": ({"threads": 1}, {"threads": 0}, {"threads": 9})}
-    plain, other = Behaviour(plain=True, wait=0.5, **threads), Behaviour(0.1, wait=2, **threads)
+    plain, other = Behaviour(0.4, plain=True, wait=0.05, **threads), Behaviour(0.1, wait=2, **threads)
     offer(plain=plain, other=other)
     assert choose(2, seed=1).runner == registry.plugin("runners", "plain")(threads=1)
     assert plain.ran.count(2) == 2, "once unmeasured, once measured, with one thread alone"
