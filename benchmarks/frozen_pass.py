@@ -32,7 +32,6 @@ from headstart.contracts.carriers import State
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.modality import raws_of
 from headstart.contracts.runner import CannotRun, Execute, Runner
-from headstart.kernel.allocator import keep_blocks
 from headstart.engine.device import cores
 from headstart.engine.frozen.choose_runner import choose_runner
 from headstart.engine.frozen.coarser_runner import choose_coarser
@@ -166,7 +165,6 @@ def _usual(name: str, paths: list[Path]) -> float:
 
 
 def _ours(backbone: Backbone, examples: Examples, choice: Choice) -> float:
-    keep_blocks()
     with tempfile.TemporaryDirectory() as store:
         began = time.perf_counter()
         keys = content_keys(examples).keys

@@ -1,4 +1,4 @@
-"""A batch in pieces, and the pieces as a batch again."""
+"""A batch in pieces, and pieces as a batch."""
 
 from __future__ import annotations
 

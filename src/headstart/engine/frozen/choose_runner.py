@@ -57,7 +57,8 @@ SLOW = 3
 """A second variant that first takes so many times what the best one takes is not measured further."""
 
 SHARE, FEWEST = 32, 8
-"""At most so great a part of the inputs is measured with, but never fewer than so many of them."""
+"""At most so great a part of the inputs is measured with, but never fewer than so many of them, several times over
+where they take less than `LONG_ENOUGH`: few inputs at once tell little of a whole batch."""
 
 MEMO = "runners-5"
 
@@ -181,13 +182,18 @@ class Trial:
         self.segment, self.key = segment, key
         self.state, self.device = state, device
         self.inputs, self.before = inputs, before
+        self.seen = len(state.hidden)
 
     def choose(self) -> Choice:
         """The fastest of those that are worth trying and right."""
         plain = type(plain_runner()).variants(self.device)[0]
         running = plain.start(self.segment, self.state, self.device)
-        reference = ReferenceResult(running, self.state, self.device)
-        best = slowest = _Best(plain, self.seconds(running, reference))
+        reference, seconds = self._plain(running)
+        at_once = min(usual_batch_size(self.device), self.inputs, LONG_ENOUGH * self.inputs / max(seconds, 1e-9))
+        if (times := int(at_once / self.seen)) > 1:
+            self.state = joined([self.state] * times)
+            reference, seconds = self._plain(running)
+        best = slowest = _Best(plain, seconds)
         refused: list[str] = []
         coarse: set[str] = set()
         left_out: list[float] = []
@@ -223,6 +229,11 @@ class Trial:
         plain = type(plain_runner()).variants(self.device)[0]
         return ReferenceResult(plain.start(self.segment, self.state, self.device), self.state, self.device)
 
+    def _plain(self, running: Execute) -> tuple[ReferenceResult, float]:
+        """Plain PyTorch's result and seconds."""
+        reference = ReferenceResult(running, self.state, self.device)
+        return reference, self.seconds(running, reference)
+
     def others(self) -> list[Sequence[Runner]]:
         """The variants of every runner: those of the one before, then as they are set up."""
         kinds = [registry.plugin("runners", name) for name in registry.names("runners")]
@@ -254,7 +265,7 @@ class Trial:
             seconds = f"about {best.seconds:.0f} s" if best.seconds >= 1 else "less than a second"
             return f"the pass takes {seconds} in plain PyTorch, and nothing tried was faster"
         times = plain.seconds / best.seconds
-        return f"{times:.1f} times as fast as plain PyTorch on {len(self.state.hidden)} of the inputs"
+        return f"{times:.1f} times as fast as plain PyTorch on {self.seen} of the inputs"
 
 
 def _named(runner: Runner) -> str:

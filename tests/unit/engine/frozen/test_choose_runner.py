@@ -65,6 +65,18 @@ def test_where_nothing_is_faster_plain_pytorch_stays(offer: Offer) -> None:
     assert choice.reason == "the pass takes about 400 s in plain PyTorch, and nothing tried was faster"
 
 
+def test_inputs_that_take_no_time_are_measured_as_a_whole_batch(offer: Offer) -> None:
+    plain, fast = Behaviour(0.01, plain=True), Behaviour(0.001)
+    offer(plain=plain, fast=fast)
+    choice = choose(1000)
+    assert name_of(choice) == "fast" and choice.seconds_each == pytest.approx(0.001)
+    assert choice.reason == "10.0 times as fast as plain PyTorch on 31 of the inputs"
+    offer(plain=plain, fast=fast)
+    few = choose(100, seed=1)
+    assert few.reason == "10.0 times as fast as plain PyTorch on 8 of the inputs"
+    assert 16 in fast.ran and 24 not in fast.ran, "so many as take no longer than a measurement"
+
+
 def test_the_fastest_variant_that_is_right_is_taken_and_others_are_named_in_one_line(offer: Offer) -> None:
     several = Behaviour(0.5, settings=({"times": 2.0}, {"times": 1.0}, {"times": 1.001}))
     offer(lacking=Behaviour(0.1, refusal="there is no compiler"), several=several)
