@@ -56,7 +56,7 @@ class BatchesInFlight:
                     continue
                 pool = pool or stack.enter_context(ThreadPoolExecutor(self.at_once, thread_name_prefix="run"))
                 waiting.append((fed, [pool.submit(piece) for piece in pieces]))
-                while sum(max(1, len(later)) for _, later in [*waiting][1:]) >= self.at_once:
+                if len(waiting) > self.at_once:  # batches of a single input have one piece each
                     first, running = waiting.popleft()
                     yield _ran(first, [piece.result() for piece in running], self.at_once)
             for last, running in waiting:

@@ -186,13 +186,13 @@ class Trial:
 
     def choose(self) -> Choice:
         """The fastest of those that are worth trying and right."""
-        plain = type(plain_runner()).variants(self.device)[0]
-        running = plain.start(self.segment, self.state, self.device)
-        reference, seconds = self._plain(running)
-        at_once = min(usual_batch_size(self.device), self.inputs, LONG_ENOUGH * self.inputs / max(seconds, 1e-9))
-        if (times := int(at_once / self.seen)) > 1:
+        plain, reference = self.plain, self.reference()
+        seconds = self.seconds(reference.plain, reference)
+        enough = min(usual_batch_size(self.device), self.inputs, LONG_ENOUGH * self.inputs / max(seconds, 1e-9))
+        if (times := int(enough / self.seen)) > 1:
             self.state = joined([self.state] * times)
-            reference, seconds = self._plain(running)
+            reference = self.reference()
+            seconds = self.seconds(reference.plain, reference)
         best = slowest = _Best(plain, seconds)
         refused: list[str] = []
         coarse: set[str] = set()
@@ -224,15 +224,14 @@ class Trial:
         each = best.seconds / self.inputs, slowest.seconds / self.inputs
         return Choice(best.runner, reason, holds, *each, positions(self.state) / len(self.state.hidden), self.key)
 
+    @property
+    def plain(self) -> Runner:
+        """Plain PyTorch with the threads that are usually fastest."""
+        return type(plain_runner()).variants(self.device)[0]
+
     def reference(self) -> ReferenceResult:
         """Plain PyTorch's result."""
-        plain = type(plain_runner()).variants(self.device)[0]
-        return ReferenceResult(plain.start(self.segment, self.state, self.device), self.state, self.device)
-
-    def _plain(self, running: Execute) -> tuple[ReferenceResult, float]:
-        """Plain PyTorch's result and seconds."""
-        reference = ReferenceResult(running, self.state, self.device)
-        return reference, self.seconds(running, reference)
+        return ReferenceResult(self.plain.start(self.segment, self.state, self.device), self.state, self.device)
 
     def others(self) -> list[Sequence[Runner]]:
         """The variants of every runner: those of the one before, then as they are set up."""
